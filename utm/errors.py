@@ -1,0 +1,103 @@
+"""Every error that this package raises on purpose, in one tree.
+
+    UtmError
+    ├── InputError            what was handed in cannot be used; says file, field, value and mend   (exit 2)
+    │   ├── SurveyError       a survey file: no CRS, truncated, empty, not what it claims to be
+    │   ├── MapError          a map that cannot be opened, or a place that is not on it
+    │   ├── PlanError         a flight plan: off the map, in the past, inside a building, NaN
+    │   ├── ZoneError         a geo-zone file
+    │   └── DatumError        a height whose datum is unstated, or a geoid that is not at hand
+    ├── NoPath                the search proved that there is no way                                (exit 1)
+    ├── CannotFly             a way exists, but this aircraft cannot fly it; says which limit       (exit 1)
+    ├── StateError            the airspace does not allow this in the present state                 (exit 1)
+    └── OutsideError          the outside world failed                                              (exit 3)
+        ├── LinkError         no vehicle, or it went silent
+        ├── VehicleRefused    the vehicle said no, or said yes and did not do it; carries its words
+        └── StoreError        the database is gone or is not ours
+"""
+
+from __future__ import annotations
+
+
+class UtmError(Exception):
+    """The root. Catch this to catch everything that the package raises on purpose."""
+
+
+class InputError(UtmError):
+    """What was handed in cannot be used.
+
+    The message is one line for a person: where it is (file and field), what stood there, and how to mend it.
+    """
+
+    def __init__(
+        self, problem: str, *, mend: str = "", file: object = None, field: str | None = None, value: object = None
+    ):
+        self.problem, self.mend, self.file, self.field, self.value = problem, mend, file, field, value
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        place = ": ".join(str(part) for part in (self.file, self.field) if part is not None)
+        shown = "" if self.value is None else f" (got {self.value!r})"
+        text = f"{place}: {self.problem}{shown}" if place else f"{self.problem}{shown}"
+        text = f"{text}. {self.mend}" if self.mend else text
+        return " ".join(text.split())
+
+    def at(self, file: object) -> InputError:
+        """Name the file, where the place that raised did not know it; returns self."""
+        self.file = file if self.file is None else self.file
+        return self
+
+
+class SurveyError(InputError):
+    """A survey file that cannot become part of a map."""
+
+
+class MapError(InputError):
+    """A map that cannot be opened, or a place that is not on it."""
+
+
+class PlanError(InputError):
+    """A flight plan that cannot be judged as it stands."""
+
+
+class ZoneError(InputError):
+    """A geo-zone that cannot be entered."""
+
+
+class DatumError(InputError):
+    """A height whose datum is unstated or whose geoid is not at hand."""
+
+
+class NoPath(UtmError):
+    """The search proved that no way exists between start and goal."""
+
+
+class CannotFly(UtmError):
+    """A way exists, but the aircraft cannot fly it; the message says which limit is missed and by how much."""
+
+
+class StateError(UtmError):
+    """The airspace does not allow this in the present state of the intent."""
+
+
+class OutsideError(UtmError):
+    """The world outside failed: a link, a vehicle, a database."""
+
+
+class LinkError(OutsideError):
+    """No vehicle answered, or it went silent."""
+
+
+class VehicleRefused(OutsideError):
+    """The vehicle said no, or acknowledged and then did not do it.
+
+    ``said`` holds the vehicle's own words (its STATUSTEXTs), oldest first.
+    """
+
+    def __init__(self, message: str, said: tuple[str, ...] = ()):
+        self.said = tuple(said)
+        super().__init__(message + (f' (the vehicle said: {"; ".join(self.said)})' if self.said else ""))
+
+
+class StoreError(OutsideError):
+    """The database is gone, locked for too long, or does not hold an airspace of this version."""

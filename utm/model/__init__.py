@@ -1,0 +1,40 @@
+"""The words of the field, as frozen dataclasses. No room's logic lives here, and nothing here imports one."""
+
+from utm.model.aircraft import AIRCRAFT_CLASSES, Aircraft
+from utm.model.airspace import (
+    Change,
+    Decision,
+    GeoZone,
+    IntentState,
+    OperationalIntent,
+    Reason,
+    Restriction,
+    RuleSet,
+    WeeklyPeriod,
+)
+from utm.model.mission import Leg, SkyRoad, VehicleState
+from utm.model.motion import Corridor, Trajectory, Volume4D
+from utm.model.plan import Datum, FlightPlan, Waypoint
+
+__all__ = [
+    "AIRCRAFT_CLASSES",
+    "Aircraft",
+    "Change",
+    "Corridor",
+    "Datum",
+    "Decision",
+    "FlightPlan",
+    "GeoZone",
+    "IntentState",
+    "Leg",
+    "OperationalIntent",
+    "Reason",
+    "Restriction",
+    "RuleSet",
+    "SkyRoad",
+    "Trajectory",
+    "VehicleState",
+    "Volume4D",
+    "Waypoint",
+    "WeeklyPeriod",
+]

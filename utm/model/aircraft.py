@@ -1,0 +1,60 @@
+"""What the engine must know of an aircraft to plan, time and judge its flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Aircraft:
+    """A multicopter class. All speeds are ground speeds in calm air."""
+
+    name: str
+    """Class name, for example ``quad``."""
+    radius_m: float
+    """Hull radius, propellers included."""
+    cruise_m_s: float
+    """Horizontal speed on a leg."""
+    climb_m_s: float
+    """Vertical speed upwards."""
+    descent_m_s: float
+    """Vertical speed downwards, above ``slow_below_m``."""
+    landing_m_s: float
+    """Vertical speed downwards in the last ``slow_below_m`` of a landing."""
+    slow_below_m: float
+    """Height above the pad at which a landing slows down."""
+    acceleration_m_s2: float
+    """Horizontal acceleration and deceleration."""
+    endurance_s: float
+    """Longest flight that leaves the aircraft's own reserve untouched."""
+
+
+#: Classes that a plan may name instead of spelling the figures out. The vertical figures are what PX4 flies by
+#: default in a mission (MPC_Z_V_AUTO_UP 3.0, MPC_Z_V_AUTO_DN 1.5, MPC_LAND_SPEED 0.7).
+AIRCRAFT_CLASSES: dict[str, Aircraft] = {
+    aircraft.name: aircraft
+    for aircraft in (
+        Aircraft(
+            name="quad",
+            radius_m=0.6,
+            cruise_m_s=10.0,
+            climb_m_s=3.0,
+            descent_m_s=1.5,
+            landing_m_s=0.7,
+            slow_below_m=10.0,
+            acceleration_m_s2=2.0,
+            endurance_s=1500.0,
+        ),
+        Aircraft(
+            name="quad-cargo",
+            radius_m=1.2,
+            cruise_m_s=12.0,
+            climb_m_s=3.0,
+            descent_m_s=1.5,
+            landing_m_s=0.7,
+            slow_below_m=10.0,
+            acceleration_m_s2=2.0,
+            endurance_s=1500.0,
+        ),
+    )
+}

@@ -1,0 +1,157 @@
+"""What the airspace knows, grants and refuses."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from utm.model.motion import Corridor, Volume4D
+from utm.model.plan import Datum, FlightPlan
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The figures by which a flight is planned and judged. The defaults are Japan's, where Japan has one.
+
+    The centre line keeps ``clearance_m`` from every object, so a corridor of 25 m half-width and 10 m half-height
+    (whose far corner is 26.9 m away) holds no object anywhere.
+    """
+
+    clearance_m: float = 30.0
+    """Least distance, in three dimensions, from the centre line to any object (Civil Aeronautics Act: 30 m)."""
+    ceiling_above_terrain_m: float = 150.0
+    """The whole corridor stays below this height above the terrain directly beneath (Civil Aeronautics Act)."""
+    half_width_m: float = 25.0
+    """Half-width of a granted corridor (drone-route guideline: 50 m wide at least, 100 m as standard)."""
+    half_height_m: float = 10.0
+    """Height of the corridor above and below its centre line."""
+    time_tolerance_s: float = 10.0
+    """How early or late a drone may be at any point of its corridor."""
+    separation_horizontal_m: float = 20.0
+    """Two drones are apart when they are at least this far from each other horizontally ..."""
+    separation_vertical_m: float = 10.0
+    """... or at least this far vertically. Kept between the edges of corridors, not only their centre lines."""
+    pad_radius_m: float = 6.0
+    """Around a take-off or landing column nothing within this distance may stand higher than the pad."""
+    pad_hold_s: float = 60.0
+    """A pad counts as taken this long before take-off and after landing."""
+
+
+class Restriction(enum.StrEnum):
+    """What a geo-zone asks (EUROCAE ED-269)."""
+
+    PROHIBITED = "PROHIBITED"
+    REQ_AUTHORISATION = "REQ_AUTHORISATION"
+    CONDITIONAL = "CONDITIONAL"
+    NO_RESTRICTION = "NO_RESTRICTION"
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyPeriod:
+    """A part of certain days, in the zone's own time zone. It ends before midnight or at 24:00."""
+
+    days: tuple[int, ...]
+    """0 is Monday, 6 is Sunday."""
+    start: datetime.time
+    end: datetime.time
+    """``time(0, 0)`` as an end means midnight at the end of the day."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeoZone:
+    """A part of the airspace with a rule of its own."""
+
+    id: str
+    name: str
+    restriction: Restriction
+    outline_deg: tuple[tuple[float, float], ...]
+    """Corners (lon, lat) in WGS84 degrees, not closed."""
+    lower_m: float
+    lower_datum: Datum
+    upper_m: float
+    upper_datum: Datum
+    timezone: str = "UTC"
+    """IANA name; weekdays and clock times are read in it."""
+    periods: tuple[WeeklyPeriod, ...] = ()
+    """When it applies within its dates; none means always."""
+    valid_from_s: float | None = None
+    valid_to_s: float | None = None
+
+
+class IntentState(enum.StrEnum):
+    """States of an operational intent (ASTM F3548-21)."""
+
+    ACCEPTED = "Accepted"
+    ACTIVATED = "Activated"
+    NONCONFORMING = "Nonconforming"
+    CONTINGENT = "Contingent"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a plan was not granted as asked: a code for programs, a sentence for people."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a grant, or an alternative, changes in the wish."""
+
+    kind: str
+    """``delay``, ``height``, ``route`` or ``destination``."""
+    sentence: str
+    cost_s: float
+    """How much later the flight arrives than it would have as asked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OperationalIntent:
+    """What the airspace granted, and what it was judged against."""
+
+    id: str
+    plan: FlightPlan
+    state: IntentState
+    version: int
+    """Grows by one with every change."""
+    ovn: str
+    """Opaque version number: changes with every change, and proves that its holder saw this version."""
+    corridor: Corridor
+    volumes: tuple[Volume4D, ...]
+    """The corridor as prisms in space and time; together they contain it."""
+    map_version: str
+    """Content hash of the map."""
+    zones: tuple[str, ...]
+    """``id@hash`` of every zone that was in force when it was judged."""
+    neighbours: tuple[str, ...]
+    """``id@ovn`` of every live intent that it was judged against."""
+    clearances: Mapping[str, float]
+    """What was found: ``obstacle_m`` (least distance to any object between the columns), ``floor_m`` (least height of
+    the corridor's underside over the surface), ``ceiling_m`` (least room left under the ceiling), ``separation_m``
+    (least horizontal distance to a neighbour's centre line while both share a height band; absent without one)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """The answer to a plan: the intent, or the reasons and the nearest thing that would be granted."""
+
+    plan: FlightPlan
+    intent: OperationalIntent | None
+    reasons: tuple[Reason, ...] = ()
+    """Why not as asked; empty for a grant as asked."""
+    change: Change | None = None
+    """What the grant changed; None for a grant as asked or a refusal."""
+    alternative: FlightPlan | None = None
+    """With a refusal: the nearest plan that would be granted, if one was found."""
+    alternative_change: Change | None = None
+    """How the alternative differs."""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def approved(self) -> bool:
+        """Whether an intent was granted."""
+        return self.intent is not None

@@ -1,0 +1,92 @@
+"""Motion in a map: where something is when, and the room it is given.
+
+Everything here is float64, SI, in the frame of one map: metres east, north and up, ``up`` being the height in the
+map's vertical datum (so ``up`` is never a height above ground). Times are seconds of Unix time (UTC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def _frozen(values: object, columns: int | None) -> NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)  # always a copy: a frozen object must not share its memory
+    expected = 1 if columns is None else 2
+    if array.ndim != expected or (columns is not None and array.shape[1] != columns):
+        raise ValueError(f"expected shape {'(n,)' if columns is None else f'(n, {columns})'}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("expected finite numbers")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trajectory:
+    """Piecewise-linear motion: straight between points, at constant speed on each piece."""
+
+    t_s: NDArray[np.float64]
+    """(n,) Unix seconds, strictly increasing, n >= 2."""
+    enu_m: NDArray[np.float64]
+    """(n, 3) metres east, north, up in the map's frame."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "t_s", _frozen(self.t_s, None))
+        object.__setattr__(self, "enu_m", _frozen(self.enu_m, 3))
+        if len(self.t_s) != len(self.enu_m) or len(self.t_s) < 2:
+            raise ValueError(f"a trajectory needs two or more points, got {len(self.t_s)} times, {len(self.enu_m)} points")
+        if not (np.diff(self.t_s) > 0).all():
+            raise ValueError("the times of a trajectory must increase strictly")
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first point."""
+        return float(self.t_s[0])
+
+    @property
+    def end_s(self) -> float:
+        """Time of the last point."""
+        return float(self.t_s[-1])
+
+    def at(self, t_s: float) -> NDArray[np.float64]:
+        """Position (3,) at a time; before the start and after the end it rests at the first and the last point."""
+        return np.array([np.interp(t_s, self.t_s, self.enu_m[:, axis]) for axis in range(3)])
+
+    def delayed(self, delay_s: float) -> Trajectory:
+        """The same way, ``delay_s`` later."""
+        return Trajectory(self.t_s + delay_s, self.enu_m)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corridor:
+    """A sky road granted to one flight: a timed centre line and the room around it.
+
+    A drone conforms at time ``t`` when some point of the centre line whose own time lies within
+    ``time_tolerance_s`` of ``t`` is at most ``half_width_m`` away horizontally, with the drone at most ``below_m``
+    below and ``above_m`` above that point. Two corridors are disjoint when no such points can coincide.
+    """
+
+    centre_line: Trajectory
+    half_width_m: float
+    below_m: float
+    above_m: float
+    time_tolerance_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume4D:
+    """A prism in space and time, as ASTM F3548-21 exchanges it (there with WGS84 ellipsoid heights)."""
+
+    outline_m: NDArray[np.float64]
+    """(k, 2) corners, metres east and north, anticlockwise, not closed."""
+    floor_m: float
+    """Lower limit, height in the map's datum."""
+    ceiling_m: float
+    """Upper limit, height in the map's datum."""
+    start_s: float
+    end_s: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outline_m", _frozen(self.outline_m, 2))
