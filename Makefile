@@ -1,0 +1,46 @@
+# The two commands of the README are `make demo` and `make test`; each sets up what it needs.
+.PHONY: help setup demo test lint format sample bench slow px4 lock clean
+.DEFAULT_GOAL := help
+PYTHON_FILES := utm sims tests benchmarks data tools
+bin := .venv/bin
+
+help: ## Say what there is
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/ready ## Make .venv with the package in it
+
+.venv/ready: pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh
+
+demo: setup ## From a drone survey to two flown sky roads, under out/demo
+	@$(bin)/utm demo
+
+test: lint ## Lint, import contract, tests
+	@$(bin)/python -m pytest -q
+
+lint: setup ## Style and the import contract of the house
+	@$(bin)/ruff check $(PYTHON_FILES)
+	@$(bin)/ruff format --check --quiet $(PYTHON_FILES) || { echo "run: make format" >&2; exit 1; }
+	@$(bin)/lint-imports --no-cache
+
+format: setup ## Mend the style
+	@$(bin)/ruff check --fix --quiet $(PYTHON_FILES); $(bin)/ruff format $(PYTHON_FILES)
+
+slow: setup ## The tests that take minutes: other seeds of the sample city
+	@$(bin)/python -m pytest -q -m slow
+
+px4: setup ## The tests that need a real PX4 SITL
+	@$(bin)/python -m pytest -q -m px4
+
+sample: setup ## Make the sample city again
+	@$(bin)/python data/sample_dsm/generate.py --out data/sample_dsm
+
+bench: setup ## Benchmarks, peers side by side
+	@$(bin)/python -m pytest benchmarks -q --benchmark-only
+
+lock: ## Pin every dependency again, for all supported Pythons (needs uv)
+	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra sim --extra test --extra bench \
+	  --no-emit-index-url --no-header --no-annotate pyproject.toml -o constraints.txt
+
+clean: ## Remove what was made
+	@rm -rf .venv build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
