@@ -1,0 +1,350 @@
+"""The JSON that operators and cities write, and the model objects it becomes.
+
+Pydantic stands at this edge only; inside are the frozen dataclasses of ``utm.model``. Every refusal is one line that
+names the file, the field, the value and the mend. ``flight_plan_schema`` is the published JSON Schema
+(``docs/flight-plan.schema.json`` is written from it).
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from utm.errors import InputError, PlanError, ZoneError
+from utm.model import (
+    AIRCRAFT_CLASSES,
+    Aircraft,
+    Datum,
+    FlightPlan,
+    GeoZone,
+    Restriction,
+    Waypoint,
+    WeeklyPeriod,
+)
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, description="WGS84 degrees")]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, description="WGS84 degrees")]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+DatumName = Literal["AGL", "AMSL", "WGS84", "JGD2011"]
+
+_DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+_FIGURES = ("radius_m", "cruise_m_s", "climb_m_s", "descent_m_s", "landing_m_s", "acceleration_m_s2", "endurance_s")
+
+#: What to tell a person whose field failed, by the error's type or the field's last name.
+_MENDS = {
+    "datum": "Say what the height is measured from: AGL (above ground), AMSL (sea level by EGM96), WGS84 (ellipsoid) "
+    "or JGD2011.",
+    "height": 'Give it as {"value_m": 0, "datum": "AGL"}.',
+    "lat": "Latitude is a number from -90 to 90.",
+    "lon": "Longitude is a number from -180 to 180.",
+    "extra_forbidden": "Remove the field, or look up its name with `utm plan schema`.",
+    "timezone_aware": "Write the time with its zone, for example 2026-10-20T10:00:00+09:00.",
+    "finite_number": "Give a finite number.",
+    "missing": "Add the field.",
+}
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeightDocument(_Document):
+    """A height that says what it is measured from."""
+
+    value_m: Finite
+    datum: DatumName
+
+
+class PlaceDocument(_Document):
+    """A place on the globe."""
+
+    lon: Longitude
+    lat: Latitude
+    height: HeightDocument
+
+    def waypoint(self) -> Waypoint:
+        """The model object."""
+        return Waypoint(self.lon, self.lat, self.height.value_m, Datum(self.height.datum))
+
+
+class AircraftDocument(_Document):
+    """A known class, figures that replace some of it, or all figures."""
+
+    aircraft_class: str | None = Field(None, alias="class", description=f"one of {', '.join(AIRCRAFT_CLASSES)}")
+    radius_m: Positive | None = None
+    cruise_m_s: Positive | None = None
+    climb_m_s: Positive | None = None
+    descent_m_s: Positive | None = None
+    landing_m_s: Positive | None = None
+    slow_below_m: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    acceleration_m_s2: Positive | None = None
+    endurance_s: Positive | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> AircraftDocument:
+        if self.aircraft_class is not None and self.aircraft_class not in AIRCRAFT_CLASSES:
+            raise ValueError(f"unknown aircraft class {self.aircraft_class!r}; known: {', '.join(AIRCRAFT_CLASSES)}")
+        if self.aircraft_class is None:
+            missing = [name for name in _FIGURES if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"without a class, all figures are needed; missing: {', '.join(missing)}")
+        return self
+
+    def aircraft(self) -> Aircraft:
+        """The model object."""
+        base = AIRCRAFT_CLASSES.get(self.aircraft_class or "")
+        figures = {name: getattr(self, name) for name in (*_FIGURES, "slow_below_m")}
+        if base is None:
+            figures["slow_below_m"] = 10.0 if figures["slow_below_m"] is None else figures["slow_below_m"]
+            return Aircraft(name="custom", **figures)
+        return Aircraft(
+            name=base.name,
+            **{name: getattr(base, name) if value is None else value for name, value in figures.items()},
+        )
+
+
+class FlightPlanDocument(_Document):
+    """A flight plan file: what an operator asks for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="Skyroad flight plan")
+
+    id: Identifier | None = Field(None, description="unique in the airspace; made from the content when left out")
+    operator: Annotated[str, Field(min_length=1, max_length=200)]
+    aircraft: AircraftDocument
+    origin: PlaceDocument = Field(description="the pad; its height is that of the surface the aircraft stands on")
+    destination: PlaceDocument
+    waypoints: tuple[PlaceDocument, ...] = Field((), max_length=50)
+    earliest_departure: AwareDatetime = Field(description="the wish")
+    latest_departure: AwareDatetime | None = Field(None, description="30 minutes after the earliest when left out")
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
+    authorisations: tuple[str, ...] = Field((), description="ids of geo-zones that this flight may enter")
+
+    @model_validator(mode="after")
+    def _times(self) -> FlightPlanDocument:
+        if self.latest_departure is not None and self.latest_departure < self.earliest_departure:
+            raise ValueError("latest_departure is before earliest_departure")
+        return self
+
+    def plan(self) -> FlightPlan:
+        """The model object."""
+        earliest = self.earliest_departure.timestamp()
+        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return FlightPlan(
+            id=self.id or f"P-{hashlib.sha256(content.encode()).hexdigest()[:8]}",
+            operator=self.operator,
+            aircraft=self.aircraft.aircraft(),
+            origin=self.origin.waypoint(),
+            destination=self.destination.waypoint(),
+            waypoints=tuple(place.waypoint() for place in self.waypoints),
+            earliest_departure_s=earliest,
+            latest_departure_s=self.latest_departure.timestamp() if self.latest_departure else earliest + 1800.0,
+            priority=self.priority,
+            authorisations=self.authorisations,
+        )
+
+
+class PeriodDocument(_Document):
+    """Part of certain days."""
+
+    days: Annotated[tuple[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"], ...], Field(min_length=1)]
+    start: datetime.time
+    end: datetime.time
+
+
+class ZoneDocument(_Document):
+    """The ``properties`` of a geo-zone Feature."""
+
+    id: Identifier
+    name: str
+    restriction: Literal["PROHIBITED", "REQ_AUTHORISATION", "CONDITIONAL", "NO_RESTRICTION"]
+    lower: HeightDocument
+    upper: HeightDocument
+    timezone: str = "UTC"
+    periods: tuple[PeriodDocument, ...] = ()
+    valid_from: AwareDatetime | None = None
+    valid_to: AwareDatetime | None = None
+
+
+class PolygonDocument(BaseModel):
+    """A GeoJSON Polygon of one ring."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["Polygon"]
+    coordinates: Annotated[
+        tuple[Annotated[tuple[tuple[Longitude, Latitude], ...], Field(min_length=4)], ...],
+        Field(min_length=1, max_length=1),
+    ]
+
+
+class ZoneFeature(BaseModel):
+    """One GeoJSON Feature."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["Feature"]
+    properties: ZoneDocument
+    geometry: PolygonDocument
+
+    def zone(self) -> GeoZone:
+        """The model object."""
+        said = self.properties
+        ring = self.geometry.coordinates[0]
+        return GeoZone(
+            id=said.id,
+            name=said.name,
+            restriction=Restriction(said.restriction),
+            outline_deg=ring[:-1] if ring[0] == ring[-1] else ring,
+            lower_m=said.lower.value_m,
+            lower_datum=Datum(said.lower.datum),
+            upper_m=said.upper.value_m,
+            upper_datum=Datum(said.upper.datum),
+            timezone=said.timezone,
+            periods=tuple(
+                WeeklyPeriod(tuple(sorted(_DAYS.index(day) for day in period.days)), period.start, period.end)
+                for period in said.periods
+            ),
+            valid_from_s=said.valid_from.timestamp() if said.valid_from else None,
+            valid_to_s=said.valid_to.timestamp() if said.valid_to else None,
+        )
+
+
+class ZoneCollection(BaseModel):
+    """A GeoJSON FeatureCollection of geo-zones."""
+
+    type: Literal["FeatureCollection"]
+    features: Annotated[tuple[ZoneFeature, ...], Field(min_length=1)]
+
+
+def _one_line(error: ValidationError, raised: type[InputError], file: object) -> InputError:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    field = ".".join(path) or None
+    names = [part for part in reversed(path) if not part.isdigit()]
+    mend = _MENDS.get(first["type"], "")
+    if first["type"] not in ("extra_forbidden", "timezone_aware"):
+        mend = next((_MENDS[name] for name in names[:1] if name in _MENDS), mend)
+    value = first.get("input")
+    shown = None if first["type"] == "missing" or isinstance(value, Mapping | list | tuple) else value
+    message = first["msg"].removeprefix("Value error, ")
+    return raised(message[:1].lower() + message[1:], file=file, field=field, value=shown, mend=mend)
+
+
+def _read_json(path: Path, raised: type[InputError]) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise raised(f"cannot be read: {error.strerror}", file=path, mend="Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise raised("is not a text file", file=path, mend="Give a JSON file in UTF-8.") from error
+    if not text.strip():
+        raise raised("is empty", file=path, mend="Give a JSON file.")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise raised(
+            f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            file=path,
+            mend="Is the file complete?",
+        ) from error
+
+
+def parse_plan(document: Any, file: object = None) -> FlightPlan:
+    """A flight plan document (parsed JSON) as a model object.
+
+    Raises:
+        PlanError: one line naming ``file``, the field, its value and the mend.
+    """
+    try:
+        return FlightPlanDocument.model_validate(document).plan()
+    except ValidationError as error:
+        raise _one_line(error, PlanError, file) from error
+
+
+def read_plan(path: str | Path) -> FlightPlan:
+    """A flight plan file as a model object. Raises PlanError."""
+    return parse_plan(_read_json(Path(path), PlanError), path)
+
+
+def parse_zones(document: Any, file: object = None) -> tuple[GeoZone, ...]:
+    """A GeoJSON FeatureCollection of geo-zones as model objects. Raises ZoneError."""
+    try:
+        return tuple(feature.zone() for feature in ZoneCollection.model_validate(document).features)
+    except ValidationError as error:
+        raise _one_line(error, ZoneError, file) from error
+
+
+def read_zones(path: str | Path) -> tuple[GeoZone, ...]:
+    """A geo-zone file (GeoJSON) as model objects. Raises ZoneError."""
+    return parse_zones(_read_json(Path(path), ZoneError), path)
+
+
+def iso(t_s: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.datetime.fromtimestamp(round(t_s, 3), datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _place_document(place: Waypoint) -> dict[str, Any]:
+    return {
+        "lon": place.lon_deg,
+        "lat": place.lat_deg,
+        "height": {"value_m": place.height_m, "datum": str(place.datum)},
+    }
+
+
+def plan_document(plan: FlightPlan) -> dict[str, Any]:
+    """A flight plan as the JSON it would be read from; ``parse_plan`` gives the same plan back."""
+    aircraft = plan.aircraft
+    return {
+        "id": plan.id,
+        "operator": plan.operator,
+        "aircraft": ({"class": aircraft.name} if aircraft.name in AIRCRAFT_CLASSES else {})
+        | {name: getattr(aircraft, name) for name in (*_FIGURES, "slow_below_m")},
+        "origin": _place_document(plan.origin),
+        "destination": _place_document(plan.destination),
+        "waypoints": [_place_document(place) for place in plan.waypoints],
+        "earliest_departure": iso(plan.earliest_departure_s),
+        "latest_departure": iso(plan.latest_departure_s),
+        "priority": plan.priority,
+        "authorisations": list(plan.authorisations),
+    }
+
+
+def zone_feature(zone: GeoZone) -> dict[str, Any]:
+    """A geo-zone as the GeoJSON Feature it would be read from."""
+    ring = [list(corner) for corner in zone.outline_deg]
+    return {
+        "type": "Feature",
+        "properties": {
+            "id": zone.id,
+            "name": zone.name,
+            "restriction": str(zone.restriction),
+            "lower": {"value_m": zone.lower_m, "datum": str(zone.lower_datum)},
+            "upper": {"value_m": zone.upper_m, "datum": str(zone.upper_datum)},
+            "timezone": zone.timezone,
+            "periods": [
+                {
+                    "days": [_DAYS[day] for day in period.days],
+                    "start": period.start.isoformat(),
+                    "end": period.end.isoformat(),
+                }
+                for period in zone.periods
+            ],
+            "valid_from": None if zone.valid_from_s is None else iso(zone.valid_from_s),
+            "valid_to": None if zone.valid_to_s is None else iso(zone.valid_to_s),
+        },
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+    }
+
+
+def flight_plan_schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12) of a flight plan file."""
+    schema = FlightPlanDocument.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
