@@ -1,19 +1,19 @@
 """Every error that this package raises on purpose, in one tree.
 
-    UtmError
-    ├── InputError            what was handed in cannot be used; says file, field, value and mend   (exit 2)
-    │   ├── SurveyError       a survey file: no CRS, truncated, empty, not what it claims to be
-    │   ├── MapError          a map that cannot be opened, or a place that is not on it
-    │   ├── PlanError         a flight plan: off the map, in the past, inside a building, NaN
-    │   ├── ZoneError         a geo-zone file
-    │   └── DatumError        a height whose datum is unstated, or a geoid that is not at hand
-    ├── NoPath                the search proved that there is no way                                (exit 1)
-    ├── CannotFly             a way exists, but this aircraft cannot fly it; says which limit       (exit 1)
-    ├── StateError            the airspace does not allow this in the present state                 (exit 1)
-    └── OutsideError          the outside world failed                                              (exit 3)
-        ├── LinkError         no vehicle, or it went silent
-        ├── VehicleRefused    the vehicle said no, or said yes and did not do it; carries its words
-        └── StoreError        the database is gone or is not ours
+UtmError
+├── InputError            what was handed in cannot be used; says file, field, value and mend   (exit 2)
+│   ├── SurveyError       a survey file: no CRS, truncated, empty, not what it claims to be
+│   ├── MapError          a map that cannot be opened, or a place that is not on it
+│   ├── PlanError         a flight plan: off the map, in the past, inside a building, NaN
+│   ├── ZoneError         a geo-zone file
+│   └── DatumError        a height whose datum is unstated, or a geoid that is not at hand
+├── NoPath                the search proved that there is no way                                (exit 1)
+├── CannotFly             a way exists, but this aircraft cannot fly it; says which limit       (exit 1)
+├── StateError            the airspace does not allow this in the present state                 (exit 1)
+└── OutsideError          the outside world failed                                              (exit 3)
+    ├── LinkError         no vehicle, or it went silent
+    ├── VehicleRefused    the vehicle said no, or said yes and did not do it; carries its words
+    └── StoreError        the database is gone or is not ours
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ class InputError(UtmError):
     """
 
     def __init__(
-        self, problem: str, *, mend: str = "", file: object = None, field: str | None = None, value: object = None
+        self,
+        problem: str,
+        *,
+        mend: str = "",
+        file: object = None,
+        field: str | None = None,
+        value: object = None,
     ):
         self.problem, self.mend, self.file, self.field, self.value = problem, mend, file, field, value
         super().__init__(problem)
@@ -96,7 +102,7 @@ class VehicleRefused(OutsideError):
 
     def __init__(self, message: str, said: tuple[str, ...] = ()):
         self.said = tuple(said)
-        super().__init__(message + (f' (the vehicle said: {"; ".join(self.said)})' if self.said else ""))
+        super().__init__(message + (f" (the vehicle said: {'; '.join(self.said)})" if self.said else ""))
 
 
 class StoreError(OutsideError):

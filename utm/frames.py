@@ -45,9 +45,7 @@ def vertical_datum(name: str) -> Datum:
     """
     datum = _VERTICAL_NAMES.get(name.strip().upper())
     if datum is None:
-        raise DatumError(
-            "unknown vertical datum", value=name, mend=f"Use one of {', '.join(sorted(_VERTICAL_NAMES))}."
-        )
+        raise DatumError("unknown vertical datum", value=name, mend=f"Use one of {', '.join(sorted(_VERTICAL_NAMES))}.")
     return datum
 
 
@@ -76,7 +74,11 @@ def _gsigeo2011() -> object:
 @functools.cache
 def _egm96() -> pyproj.Transformer:
     named = os.environ.get("UTM_EGM96_GRID")
-    folders = [*pyproj.datadir.get_data_dir().split(os.pathsep), pyproj.datadir.get_user_data_dir(), "/usr/share/proj"]
+    folders = [
+        *pyproj.datadir.get_data_dir().split(os.pathsep),
+        pyproj.datadir.get_user_data_dir(),
+        "/usr/share/proj",
+    ]
     candidates = [Path(named)] if named else [Path(folder) / "egm96_15.gtx" for folder in folders]
     for grid in candidates:
         if grid.is_file():
@@ -176,7 +178,12 @@ class LocalFrame:
         return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
 
     def up(
-        self, height_m: ArrayLike, datum: Datum, lon_deg: ArrayLike, lat_deg: ArrayLike, terrain_up_m: ArrayLike = np.nan
+        self,
+        height_m: ArrayLike,
+        datum: Datum,
+        lon_deg: ArrayLike,
+        lat_deg: ArrayLike,
+        terrain_up_m: ArrayLike = np.nan,
     ) -> NDArray[np.float64]:
         """A height in any datum as ``up`` in this frame.
 
@@ -195,7 +202,12 @@ class LocalFrame:
         return height + geoid_m(datum, lon_deg, lat_deg) - geoid_m(self.vertical, lon_deg, lat_deg)
 
     def height(
-        self, up_m: ArrayLike, datum: Datum, lon_deg: ArrayLike, lat_deg: ArrayLike, terrain_up_m: ArrayLike = np.nan
+        self,
+        up_m: ArrayLike,
+        datum: Datum,
+        lon_deg: ArrayLike,
+        lat_deg: ArrayLike,
+        terrain_up_m: ArrayLike = np.nan,
     ) -> NDArray[np.float64]:
         """``up`` in this frame as a height in any datum; the reverse of :meth:`up`."""
         up = np.asarray(up_m, np.float64)

@@ -161,8 +161,7 @@ class _Case:
         rules, other = self.rules, neighbour.corridor
         return (
             rules.half_width_m + other.half_width_m + rules.separation_horizontal_m,
-            max(rules.half_height_m + other.above_m, other.below_m + rules.half_height_m)
-            + rules.separation_vertical_m,
+            max(rules.half_height_m + other.above_m, other.below_m + rules.half_height_m) + rules.separation_vertical_m,
         )
 
     def tolerance(self, neighbour: OperationalIntent) -> float:
@@ -184,9 +183,7 @@ class _Case:
     def met(self, line: Trajectory) -> tuple[OperationalIntent, ...]:
         """The neighbours that ``line`` would come too near to."""
         return tuple(
-            other
-            for other in self.neighbours
-            if least_delay(self.forbidden(line, other), self.tolerance(other)) > 0.0
+            other for other in self.neighbours if least_delay(self.forbidden(line, other), self.tolerance(other)) > 0.0
         )
 
     def meeting(self, line: Trajectory, neighbour: OperationalIntent) -> tuple[float, float]:
@@ -326,7 +323,9 @@ def _with_later_alternative(case: _Case, asked: _Option, reasons: tuple[Reason, 
         return Decision(plan, None, reasons)
     wait = option.departure_s - plan.earliest_departure_s
     alternative = dataclasses.replace(
-        plan, earliest_departure_s=option.departure_s, latest_departure_s=max(option.departure_s, plan.latest_departure_s)
+        plan,
+        earliest_departure_s=option.departure_s,
+        latest_departure_s=max(option.departure_s, plan.latest_departure_s),
     )
     change = Change("delay", f"Would be granted {wait:.0f} s later.", wait)
     return Decision(plan, None, reasons, alternative=alternative, alternative_change=change)
@@ -408,7 +407,9 @@ def _other_landing(case: _Case) -> tuple[FlightPlan, Change] | None:
         candidate = dataclasses.replace(plan, destination=place)
         if _routes(case, candidate) and decide(case.situation, candidate).approved:
             away = math.hypot(east - goal.east_m, north - goal.north_m)
-            sentence = f"Would be granted to open ground {away:.0f} m from the destination ({place.lon_deg}, {place.lat_deg})."
+            sentence = (
+                f"Would be granted to open ground {away:.0f} m from the destination ({place.lon_deg}, {place.lat_deg})."
+            )
             return candidate, Change("destination", sentence, 0.0)
     return None
 
@@ -480,7 +481,8 @@ def _clearances(case: _Case, option: _Option) -> dict[str, float]:
     found = {
         "obstacle_m": least_distance(cruise, columns, 4 * rules.clearance_m),
         "floor_m": float((under.low_m - under.surface_m).min()) - rules.half_height_m,
-        "ceiling_m": float((under.terrain_m + rules.ceiling_above_terrain_m - under.high_m).min()) - rules.half_height_m,
+        "ceiling_m": float((under.terrain_m + rules.ceiling_above_terrain_m - under.high_m).min())
+        - rules.half_height_m,
     }
     distances = [case.meeting(option.line, other)[0] for other in case.neighbours]
     nearest = min(distances, default=math.inf)

@@ -36,7 +36,15 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 DatumName = Literal["AGL", "AMSL", "WGS84", "JGD2011"]
 
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-_FIGURES = ("radius_m", "cruise_m_s", "climb_m_s", "descent_m_s", "landing_m_s", "acceleration_m_s2", "endurance_s")
+_FIGURES = (
+    "radius_m",
+    "cruise_m_s",
+    "climb_m_s",
+    "descent_m_s",
+    "landing_m_s",
+    "acceleration_m_s2",
+    "endurance_s",
+)
 
 #: What to tell a person whose field failed, by the error's type or the field's last name.
 _MENDS = {

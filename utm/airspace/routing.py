@@ -5,6 +5,7 @@ Everything here is a pure function of (map, rules, zones, plan); ``Skies`` only 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -154,7 +155,9 @@ def _check_pad(city_map: CityMap, place: Place) -> None:
     surface = float(columns.surface_m.min())
     if columns.unknown.any():
         raise PlanError(
-            "stands where the survey saw nothing", field=place.name, mend="Choose a surveyed place, or update the map."
+            "stands where the survey saw nothing",
+            field=place.name,
+            mend="Choose a surveyed place, or update the map.",
         )
     if place.up_m < surface - PAD_TOLERANCE_M:
         raise PlanError(
@@ -227,11 +230,13 @@ def find_route(
     planner = GridPlanner(space.blocked)
     points = [places[0].enu_m]
     expansions = 0
-    for start, goal in zip(stations[:-1], stations[1:], strict=True):
+    for start, goal in itertools.pairwise(stations):
         try:
             path = planner.path(space.voxel(start), space.voxel(goal))
         except NoPath as error:
-            raise Refusal("NO_ROUTE", "No way leads there: terrain, buildings, ceiling and zones close it off.") from error
+            raise Refusal(
+                "NO_ROUTE", "No way leads there: terrain, buildings, ceiling and zones close it off."
+            ) from error
         expansions += path.expansions
         pulled = pull_string(space.blocked, path.cells, space.to_grid(start), space.to_grid(goal))
         leg = space.origin_m + pulled * space.cell_m
@@ -259,7 +264,7 @@ def _check_zone(columns: Columns, place: Place, zone: GeoZone, out: KeepOut, *, 
 def _column_top(space: FlightSpace, place: Place) -> NDArray[np.float64]:
     """Where the column over a pad enters the flight space: the centre height of the lowest free voxel above it."""
     i, j, k = space.voxel(place.enu_m)
-    nx, ny, nz = space.blocked.shape
+    nx, ny, _ = space.blocked.shape
     if 0 <= i < nx and 0 <= j < ny:
         free = np.flatnonzero(~space.blocked[i, j, max(k + 1, 0) :])
         if len(free):

@@ -22,10 +22,16 @@ _SCHEMA = "1"
 
 _metadata = sql.MetaData()
 _meta = sql.Table(
-    "meta", _metadata, sql.Column("key", sql.String, primary_key=True), sql.Column("value", sql.String, nullable=False)
+    "meta",
+    _metadata,
+    sql.Column("key", sql.String, primary_key=True),
+    sql.Column("value", sql.String, nullable=False),
 )
 _zones = sql.Table(
-    "zones", _metadata, sql.Column("id", sql.String, primary_key=True), sql.Column("feature", sql.JSON, nullable=False)
+    "zones",
+    _metadata,
+    sql.Column("id", sql.String, primary_key=True),
+    sql.Column("feature", sql.JSON, nullable=False),
 )
 _intents = sql.Table(
     "intents",
@@ -92,7 +98,9 @@ class Store:
         except sql.exc.OperationalError as error:
             raise StoreError(f"the database does not answer: {error.orig}") from error
         except sql.exc.DatabaseError as error:
-            raise StoreError(f"{self._engine.url.render_as_string()} does not hold an airspace: {error.orig}") from error
+            raise StoreError(
+                f"{self._engine.url.render_as_string()} does not hold an airspace: {error.orig}"
+            ) from error
 
     def create(self, settings: Mapping[str, str]) -> None:
         """Make the tables and keep the airspace's settings. Raises StoreError when an airspace is there already."""
@@ -295,4 +303,3 @@ def intent_from(document: Mapping[str, Any]) -> OperationalIntent:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"an intent in the database cannot be read: {error}") from error
-

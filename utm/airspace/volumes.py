@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ def volumes_of(corridor: Corridor) -> tuple[Volume4D, ...]:
             math.ceil((end - start) / _PIECE_S - 1e-9),
         )
         cuts = np.linspace(0.0, 1.0, pieces + 1)
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in itertools.pairwise(cuts):
             found.append(_volume(corridor, a + low * (b - a), a + high * (b - a), start, end, low, high))
     return tuple(found)
 

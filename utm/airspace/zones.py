@@ -43,7 +43,10 @@ def check_zone(zone: GeoZone) -> None:
         zoneinfo.ZoneInfo(zone.timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
         raise ZoneError(
-            "unknown time zone", field=zone.id, value=zone.timezone, mend="Use an IANA name such as Asia/Tokyo."
+            "unknown time zone",
+            field=zone.id,
+            value=zone.timezone,
+            mend="Use an IANA name such as Asia/Tokyo.",
         ) from error
     for period in zone.periods:
         if period.end != datetime.time(0) and period.end <= period.start:

@@ -6,12 +6,13 @@ the columns alone, by other means than the search's, so that one checks the othe
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from utm.core._jit import jit
+from utm.core._jit import kernel
 from utm.core.columns import Columns
 
 
@@ -46,7 +47,7 @@ def height_profile(points_m: NDArray[np.float64], columns: Columns) -> HeightPro
     origin = np.array([columns.origin_m[0], columns.origin_m[1]])
     rows: list[NDArray[np.float64]] = []
     travelled = 0.0
-    for a, b in zip(points_m[:-1], points_m[1:], strict=True):
+    for a, b in itertools.pairwise(points_m):
         length = float(np.hypot(*(b - a)[:2]))
         cuts = [np.array([0.0, 1.0])]
         for axis in range(2):
@@ -79,7 +80,7 @@ def height_profile(points_m: NDArray[np.float64], columns: Columns) -> HeightPro
 
 
 def least_distance(points_m: NDArray[np.float64], columns: Columns, within_m: float) -> float:
-    """Least distance in three dimensions from a path to any column of the surface, or ``within_m`` when none is nearer.
+    """Least distance in space from a path to any column of the surface, or ``within_m`` when none is nearer.
 
     A column is the box over its square from far below up to its surface. The squared distance from a point moving on a
     segment to a convex box is convex in the motion, so its minimum is bracketed by golden section to a micrometre.
@@ -101,7 +102,7 @@ def least_distance(points_m: NDArray[np.float64], columns: Columns, within_m: fl
     )
 
 
-@jit
+@kernel
 def _box_distance(e, n, u, east, north, cell, top):
     """Metres from a point to the box [east, east + cell] x [north, north + cell] x (-inf, top]."""
     de = max(max(east - e, e - east - cell), 0.0)
@@ -110,7 +111,7 @@ def _box_distance(e, n, u, east, north, cell, top):
     return np.sqrt(de * de + dn * dn + du * du)
 
 
-@jit
+@kernel
 def _least_distance(points, surface, east0, north0, cell, within):
     nx, ny = surface.shape
     best = within
@@ -139,8 +140,12 @@ def _least_distance(points, surface, east0, north0, cell, within):
                 top = surface[i, j]
                 lo, hi = 0.0, 1.0
                 x1, x2 = 1.0 - ratio, ratio
-                f1 = _box_distance(ae + x1 * (be - ae), an + x1 * (bn - an), au + x1 * (bu - au), east, north, cell, top)
-                f2 = _box_distance(ae + x2 * (be - ae), an + x2 * (bn - an), au + x2 * (bu - au), east, north, cell, top)
+                f1 = _box_distance(
+                    ae + x1 * (be - ae), an + x1 * (bn - an), au + x1 * (bu - au), east, north, cell, top
+                )
+                f2 = _box_distance(
+                    ae + x2 * (be - ae), an + x2 * (bn - an), au + x2 * (bu - au), east, north, cell, top
+                )
                 for _ in range(100):
                     if (hi - lo) * length < 1e-6:
                         break
@@ -148,15 +153,29 @@ def _least_distance(points, surface, east0, north0, cell, within):
                         hi, x2, f2 = x2, x1, f1
                         x1 = hi - ratio * (hi - lo)
                         f1 = _box_distance(
-                            ae + x1 * (be - ae), an + x1 * (bn - an), au + x1 * (bu - au), east, north, cell, top
+                            ae + x1 * (be - ae),
+                            an + x1 * (bn - an),
+                            au + x1 * (bu - au),
+                            east,
+                            north,
+                            cell,
+                            top,
                         )
                     else:
                         lo, x1, f1 = x1, x2, f2
                         x2 = lo + ratio * (hi - lo)
                         f2 = _box_distance(
-                            ae + x2 * (be - ae), an + x2 * (bn - an), au + x2 * (bu - au), east, north, cell, top
+                            ae + x2 * (be - ae),
+                            an + x2 * (bn - an),
+                            au + x2 * (bu - au),
+                            east,
+                            north,
+                            cell,
+                            top,
                         )
                 for x in (lo, hi, 0.0, 1.0):
-                    d = _box_distance(ae + x * (be - ae), an + x * (bn - an), au + x * (bu - au), east, north, cell, top)
+                    d = _box_distance(
+                        ae + x * (be - ae), an + x * (bn - an), au + x * (bu - au), east, north, cell, top
+                    )
                     best = min(best, d)
     return best

@@ -36,7 +36,9 @@ class Trajectory:
         object.__setattr__(self, "t_s", _frozen(self.t_s, None))
         object.__setattr__(self, "enu_m", _frozen(self.enu_m, 3))
         if len(self.t_s) != len(self.enu_m) or len(self.t_s) < 2:
-            raise ValueError(f"a trajectory needs two or more points, got {len(self.t_s)} times, {len(self.enu_m)} points")
+            raise ValueError(
+                f"a trajectory needs two or more points, got {len(self.t_s)} times, {len(self.enu_m)} points"
+            )
         if not (np.diff(self.t_s) > 0).all():
             raise ValueError("the times of a trajectory must increase strictly")
 

@@ -1,0 +1,114 @@
+"""What the airspace tells the world of a decision: plain JSON, degrees, every height in every datum."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from utm.airspace.documents import iso, plan_document
+from utm.mapping import CityMap
+from utm.model import Datum, Decision, OperationalIntent, Trajectory, Volume4D
+
+
+def route_document(city_map: CityMap, line: Trajectory) -> list[dict[str, Any]]:
+    """The points of a trajectory: longitude, latitude, ellipsoid, AMSL and AGL height, time."""
+    frame = city_map.frame
+    east, north, up = line.enu_m.T
+    lon, lat = frame.to_lonlat(east, north)
+    heights = {
+        "ellipsoid_m": frame.height(up, Datum.WGS84, lon, lat),
+        "amsl_m": frame.height(up, Datum.AMSL, lon, lat),
+        "agl_m": up - city_map.terrain_up(east, north),
+    }
+    return [
+        {
+            "lon": round(float(lon[i]), 8),
+            "lat": round(float(lat[i]), 8),
+            **{name: round(float(values[i]), 3) for name, values in heights.items()},
+            "time": iso(float(line.t_s[i])),
+        }
+        for i in range(len(up))
+    ]
+
+
+def volume_document(city_map: CityMap, volume: Volume4D) -> dict[str, Any]:
+    """One Volume4D in the shape and datum of ASTM F3548-21: WGS84 degrees and ellipsoid metres.
+
+    Over one volume the geoid is not quite level: the lowest ellipsoid height of its floor and the highest of its
+    ceiling count, so that what is published contains what was granted.
+    """
+    frame = city_map.frame
+    lon, lat = frame.to_lonlat(*volume.outline_m.T)
+    floor = float(np.min(frame.height(volume.floor_m, Datum.WGS84, lon, lat)))
+    ceiling = float(np.max(frame.height(volume.ceiling_m, Datum.WGS84, lon, lat)))
+    return {
+        "volume": {
+            "outline_polygon": {
+                "vertices": [
+                    {"lng": round(float(x), 8), "lat": round(float(y), 8)} for x, y in zip(lon, lat, strict=True)
+                ]
+            },
+            "altitude_lower": {"value": round(floor - 0.005, 2), "reference": "W84", "units": "M"},
+            "altitude_upper": {"value": round(ceiling + 0.005, 2), "reference": "W84", "units": "M"},
+        },
+        "time_start": {"value": iso(volume.start_s), "format": "RFC3339"},
+        "time_end": {"value": iso(volume.end_s), "format": "RFC3339"},
+    }
+
+
+def intent_summary(intent: OperationalIntent) -> dict[str, Any]:
+    """One line of `utm plan list`."""
+    line = intent.corridor.centre_line
+    return {
+        "id": intent.id,
+        "operator": intent.plan.operator,
+        "state": str(intent.state),
+        "version": intent.version,
+        "ovn": intent.ovn,
+        "departure": iso(line.start_s),
+        "arrival": iso(line.end_s),
+    }
+
+
+def intent_detail(city_map: CityMap, intent: OperationalIntent) -> dict[str, Any]:
+    """Everything about an intent."""
+    corridor = intent.corridor
+    return intent_summary(intent) | {
+        "aircraft": intent.plan.aircraft.name,
+        "corridor": {
+            "half_width_m": corridor.half_width_m,
+            "below_m": corridor.below_m,
+            "above_m": corridor.above_m,
+            "time_tolerance_s": corridor.time_tolerance_s,
+        },
+        "route": route_document(city_map, corridor.centre_line),
+        "volumes": [volume_document(city_map, volume) for volume in intent.volumes],
+        "clearances": {name: round(value, 2) for name, value in intent.clearances.items()},
+        "judged_against": {
+            "map": intent.map_version,
+            "zones": list(intent.zones),
+            "intents": list(intent.neighbours),
+        },
+    }
+
+
+def decision_document(city_map: CityMap, decision: Decision) -> dict[str, Any]:
+    """The answer to ``plan submit --json``."""
+    return {
+        "plan": decision.plan.id,
+        "operator": decision.plan.operator,
+        "status": "approved" if decision.approved else "refused",
+        "as_asked": decision.approved and decision.change is None,
+        "change": dataclasses.asdict(decision.change) if decision.change else None,
+        "other_changes": decision.details.get("other_changes", []),
+        "reasons": [dataclasses.asdict(reason) for reason in decision.reasons],
+        "intent": intent_detail(city_map, decision.intent) if decision.intent else None,
+        "alternative": None
+        if decision.alternative is None
+        else {
+            "change": dataclasses.asdict(decision.alternative_change) if decision.alternative_change else None,
+            "plan": plan_document(decision.alternative),
+        },
+    }
