@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from utm.core._jit import kernel
+from utm.core._jit import kernel, read_only
 from utm.core.columns import Columns
 
 
@@ -92,8 +92,8 @@ def least_distance(points_m: NDArray[np.float64], columns: Columns, within_m: fl
     """
     return float(
         _least_distance(
-            np.ascontiguousarray(points_m, np.float64),
-            columns.surface_m,
+            read_only(np.ascontiguousarray(points_m, np.float64)),
+            read_only(columns.surface_m),
             float(columns.origin_m[0]),
             float(columns.origin_m[1]),
             float(columns.cell_m),

@@ -1,0 +1,45 @@
+"""The one place that says how a kernel is compiled.
+
+A kernel works on bare arrays and scalars (units in its docstring), is capped, and returns a status; the function
+around it checks the input, shields the kernel from array flavours that would compile it twice, and raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+#: Never ``fastmath``: it assumes away NaN and infinity, and reorders sums that bounds depend on. ``error_model``
+#: numpy makes a division by zero an infinity instead of an exception that a kernel without the GIL cannot raise well.
+FLAGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function for the core when it is first called. It stays reachable uncompiled as ``.py_func``."""
+    return numba.njit(**FLAGS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a small function that is pasted into the kernels that call it. Keep both in one file: the compile
+    cache watches only the file of the outer kernel."""
+    return numba.njit(inline="always", **FLAGS)(function)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view without a copy: read-only and writable arrays are different types to the compiler, and a
+    kernel that is always given the one is compiled once."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def point(values: object, name: str) -> NDArray[np.float64]:
+    """A point (3,) of finite numbers, or ValueError."""
+    array = np.array(values, np.float64)
+    if array.shape != (3,) or not np.isfinite(array).all():
+        raise ValueError(f"{name} must be three finite numbers, got {values!r}")
+    return array
