@@ -337,14 +337,11 @@ def _refused(case: _Case, refusal: Refusal) -> Decision:
     reason = Reason(refusal.code, refusal.sentence)
     if refusal.code == "DESTINATION_IN_ZONE":
         reason = Reason(reason.code, f"{reason.sentence} {_when_over(case)}".strip())
-    if refusal.code.startswith("DESTINATION_"):
-        if (found := _other_landing(case)) is not None:
-            alternative, change = found
-            return Decision(plan, None, (reason,), alternative=alternative, alternative_change=change)
-    if refusal.code.endswith("_IN_ZONE") and (found := _after_the_zone(case)) is not None:
-        alternative, change = found
-        return Decision(plan, None, (reason,), alternative=alternative, alternative_change=change)
-    return Decision(plan, None, (reason,))
+    found = _other_landing(case) if refusal.code.startswith("DESTINATION_") else None
+    if found is None and refusal.code.endswith("_IN_ZONE"):
+        found = _after_the_zone(case)
+    alternative, change = found or (None, None)
+    return Decision(plan, None, (reason,), alternative=alternative, alternative_change=change)
 
 
 def _zone_ends(case: _Case) -> list[tuple[float, GeoZone]]:
@@ -379,7 +376,7 @@ def _after_the_zone(case: _Case) -> tuple[FlightPlan, Change] | None:
             earliest_departure_s=float(departure),
             latest_departure_s=max(float(departure), case.plan.latest_departure_s),
         )
-        decision = decide(dataclasses.replace(case.situation), candidate) if _routes(case, candidate) else None
+        decision = decide(case.situation, candidate) if _routes(case, candidate) else None
         if decision is not None and decision.approved:
             wait = departure - case.plan.earliest_departure_s
             return candidate, Change("delay", f"Would be granted {wait:.0f} s later, when the zone is over.", wait)
@@ -407,9 +404,7 @@ def _other_landing(case: _Case) -> tuple[FlightPlan, Change] | None:
         candidate = dataclasses.replace(plan, destination=place)
         if _routes(case, candidate) and decide(case.situation, candidate).approved:
             away = math.hypot(east - goal.east_m, north - goal.north_m)
-            sentence = (
-                f"Would be granted to open ground {away:.0f} m from the destination ({place.lon_deg}, {place.lat_deg})."
-            )
+            sentence = f"Would be granted to open ground {away:.0f} m away, at {place.lon_deg}, {place.lat_deg}."
             return candidate, Change("destination", sentence, 0.0)
     return None
 

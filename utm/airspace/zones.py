@@ -132,7 +132,8 @@ def keep_out(zone: GeoZone, columns: Columns, frame: LocalFrame, rules: RuleSet)
     mask[i, j] = shapely.contains_xy(grown, grid_e, grid_n)
     lower = _limit(zone, zone.lower_m, zone.lower_datum, columns, frame, np.min) - rules.half_height_m
     upper = _limit(zone, zone.upper_m, zone.upper_datum, columns, frame, np.max) + rules.half_height_m
-    return KeepOut(mask, lower, upper)
+    # Limits of different datums may cross over a hill: there is nothing of the zone there.
+    return KeepOut(mask & (lower <= upper), lower, upper)
 
 
 def _limit(zone: GeoZone, value_m: float, datum: Datum, columns: Columns, frame: LocalFrame, worst) -> np.ndarray:
