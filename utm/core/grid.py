@@ -136,7 +136,7 @@ class GridPlanner:
 
 def _walls(packed: NDArray[np.uint8], nz: int) -> NDArray[np.int64]:
     """Bits (nx + 2, ny + 2, words), 1 where blocked or outside: bit b of word w is voxel 62 w + b - 1 of its column."""
-    nx, ny, width = packed.shape
+    nx, ny, _ = packed.shape
     words = -(-nz // _SPAN)
     walls = np.full((nx + 2, ny + 2, words), -1, np.int64)
     _spread(packed, nz, walls)
@@ -145,7 +145,7 @@ def _walls(packed: NDArray[np.uint8], nz: int) -> NDArray[np.int64]:
 
 @kernel
 def _spread(packed: Any, nz: int, walls: Any) -> None:
-    nx, ny, width = packed.shape
+    nx, ny, _ = packed.shape
     for x in range(nx):
         for y in range(ny):
             for w in range(walls.shape[2]):
