@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.documents import plan_document
-from utm.airspace.routing import PAD_TOLERANCE_M, Place, Refusal, Route, Skies, find_route, resolve
+from utm.airspace.routing import PAD_TOLERANCE_M, Place, Refusal, Route, Skies, clearances_of, find_route, resolve
 from utm.airspace.volumes import volumes_of
 from utm.airspace.zones import active_intervals, in_the_way, keep_out, zone_hash
 from utm.core import (
@@ -30,10 +30,8 @@ from utm.core import (
     KeepOut,
     closest_approach,
     forbidden_delays,
-    height_profile,
     held,
     least_delay,
-    least_distance,
 )
 from utm.errors import CannotFly, PlanError
 from utm.model import (
@@ -277,7 +275,7 @@ def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
             return
         met = case.met(option.line)
         if not met:
-            extra = _length(option.route.points_m) - _length(asked.route.points_m)
+            extra = option.route.length_m - asked.route.length_m
             yield "route", option, f"Flies another way, {max(extra, 0.0):.0f} m longer."
             return
 
@@ -310,10 +308,6 @@ def _near(line_m: NDArray[np.float64], columns: Columns, reach_m: float) -> NDAr
         share = np.clip(share, 0.0, 1.0)
         near |= np.hypot(east - ae - share * (be - ae), north - an - share * (bn - an)) <= reach_m
     return near
-
-
-def _length(points_m: NDArray[np.float64]) -> float:
-    return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
 
 
 def _with_later_alternative(case: _Case, asked: _Option, reasons: tuple[Reason, ...]) -> Decision:
@@ -469,16 +463,7 @@ def _intent(case: _Case, option: _Option) -> OperationalIntent:
 
 
 def _clearances(case: _Case, option: _Option) -> dict[str, float]:
-    rules = case.rules
-    columns, _, _ = case.situation.skies.around(case.places)
-    cruise = option.route.points_m[1:-1]
-    under = height_profile(cruise, columns)
-    found = {
-        "obstacle_m": least_distance(cruise, columns, 4 * rules.clearance_m),
-        "floor_m": float((under.low_m - under.surface_m).min()) - rules.half_height_m,
-        "ceiling_m": float((under.terrain_m + rules.ceiling_above_terrain_m - under.high_m).min())
-        - rules.half_height_m,
-    }
+    found = clearances_of(case.situation.skies, case.places, option.route)
     distances = [case.meeting(option.line, other)[0] for other in case.neighbours]
     nearest = min(distances, default=math.inf)
     return found | ({"separation_m": nearest} if math.isfinite(nearest) else {})

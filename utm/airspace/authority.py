@@ -20,11 +20,12 @@ from numpy.typing import ArrayLike
 from utm.airspace.admission import Situation, decide, ovn_of
 from utm.airspace.documents import zone_feature
 from utm.airspace.publish import decision_document
-from utm.airspace.routing import Route, Skies, find_route, resolve
+from utm.airspace.routing import Route, Skies, clearances_of, find_route, resolve
 from utm.airspace.store import Event, Stale, Store
 from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out, outline_m
 from utm.core import Judgement, judge
 from utm.errors import InputError, MapError, StateError, StoreError
+from utm.frames import check_lonlat
 from utm.mapping import CityMap
 from utm.model import (
     Decision,
@@ -35,6 +36,7 @@ from utm.model import (
     Restriction,
     RuleSet,
     Trajectory,
+    Waypoint,
 )
 
 _FORMAT = 1
@@ -176,8 +178,16 @@ class Airspace:
                 return decision
         raise StoreError(f"the airspace changed {_MOST_TRIES} times while {plan.id} was being decided; try again")
 
-    def route(self, plan: FlightPlan) -> tuple[Route, Trajectory]:
-        """The way that a plan would fly if nobody else were there. Asks nobody, changes nothing.
+    def pad_at(self, lon_deg: float, lat_deg: float) -> Waypoint:
+        """The surface at a place, as a pad. Raises InputError off the globe, MapError off the map."""
+        check_lonlat(lon_deg, lat_deg)
+        up = float(self.city_map.surface_up(*self.city_map.frame.to_map(lon_deg, lat_deg)))
+        return Waypoint(lon_deg, lat_deg, up, self.city_map.frame.vertical)
+
+    def route(self, plan: FlightPlan) -> tuple[Route, Trajectory, dict[str, float]]:
+        """The way that a plan would fly if nobody else were there, timed, and what it keeps clear of.
+
+        Asks nobody, changes nothing.
 
         Raises:
             PlanError, CannotFly, Refusal
@@ -187,7 +197,8 @@ class Airspace:
         window = (plan.earliest_departure_s, plan.earliest_departure_s + plan.aircraft.endurance_s)
         zones = in_the_way(self._store.situation()[1], plan, *window)
         route = find_route(self._skies, plan, places, zones)
-        return route, route.timed(plan, plan.earliest_departure_s)
+        line = route.timed(plan, plan.earliest_departure_s)
+        return route, line, clearances_of(self._skies, places, route)
 
     def intents(self) -> tuple[OperationalIntent, ...]:
         """Every intent ever granted, by departure."""

@@ -22,6 +22,8 @@ from utm.core import (
     KeepOut,
     flight_space,
     flight_time_s,
+    height_profile,
+    least_distance,
     lowest_clear,
     pull_string,
     time_path,
@@ -73,6 +75,11 @@ class Route:
     expansions: int
     zones: tuple[str, ...] = ()
     """Ids of the zones it was led around."""
+
+    @property
+    def length_m(self) -> float:
+        """Length in space, columns included."""
+        return float(np.linalg.norm(np.diff(self.points_m, axis=0), axis=1).sum())
 
     def timed(self, plan: FlightPlan, departure_s: float) -> Trajectory:
         """The way flown by the plan's aircraft from a departure time on."""
@@ -245,6 +252,24 @@ def find_route(
     points.append(places[-1].enu_m)
     corners = np.array(points)
     return Route(corners, flight_time_s(corners, plan.aircraft), expansions, tuple(zone.id for zone in zones))
+
+
+def clearances_of(skies: Skies, places: Sequence[Place], route: Route) -> dict[str, float]:
+    """What a way keeps clear of between its columns, by other means than the search that found it (metres).
+
+    ``obstacle_m``: least distance in space to any object; ``floor_m``: least height of the corridor's underside over
+    the surface below; ``ceiling_m``: least room between the corridor's top and the ceiling over the terrain.
+    """
+    rules = skies.rules
+    columns, _, _ = skies.around(places)
+    cruise = route.points_m[1:-1]
+    under = height_profile(cruise, columns)
+    room = under.terrain_m + rules.ceiling_above_terrain_m - under.high_m
+    return {
+        "obstacle_m": least_distance(cruise, columns, 4 * rules.clearance_m),
+        "floor_m": float((under.low_m - under.surface_m).min()) - rules.half_height_m,
+        "ceiling_m": float(room.min()) - rules.half_height_m,
+    }
 
 
 def _check_zone(columns: Columns, place: Place, zone: GeoZone, out: KeepOut, *, pad: bool) -> None:

@@ -1,0 +1,132 @@
+"""How the command line speaks: one JSON document on stdout with ``--json``, tables for people otherwise.
+
+Everything that is not the answer (progress, notes, errors) goes to stderr, and progress only to a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from utm.errors import UtmError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class JsonError:
+    """Whether ``--json`` was asked for, so that an error, too, leaves one JSON document on stdout."""
+
+    wanted = False
+
+    @classmethod
+    def emit(cls, error: UtmError) -> None:
+        """Print the error as a JSON document, when JSON was asked for."""
+        if cls.wanted:
+            parts = {name: getattr(error, name, None) for name in ("file", "field", "mend", "code")}
+            document = {"kind": type(error).__name__, "message": str(error)}
+            document |= {name: str(value) for name, value in parts.items() if value}
+            write_json({"error": document})
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The ``--json`` switch."""
+
+    def remember(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+        JsonError.wanted = value
+        return value
+
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=remember, help="Print exactly one JSON document on stdout."
+    )(command)
+
+
+def airspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the airspace is."""
+    return click.option(
+        "--airspace",
+        "-A",
+        "airspace_path",
+        envvar="UTM_AIRSPACE",
+        default="airspace",
+        show_default="$UTM_AIRSPACE or ./airspace",
+        help="Directory of the airspace.",
+    )(command)
+
+
+def write_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def say(text: str, *, style: str | None = None, label: str | None = None) -> None:
+    """A line for a person, on stderr."""
+    prefix = click.style(f"{label}: ", fg=style, bold=True) if label else ""
+    click.echo(prefix + text, err=True)
+
+
+def console() -> Console:
+    """Rich's console on stdout, without colour when piped."""
+    from rich.console import Console
+
+    # A pipe has no width; a table squeezed into 80 columns would cut what a program wants to read.
+    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "160"))
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", header_style="bold", pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console().print(drawn)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress bar on stderr, or None where nobody would see it.
+
+    Yields:
+        ``update(stage, done, total)``.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bars:
+        tasks: dict[str, Any] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(f"{title}: {stage}", total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield update

@@ -1,0 +1,305 @@
+"""``utm plan`` and ``utm route``: ask, and see what became of it."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+
+import click
+
+from utm.cli.output import airspace_option, json_option, say, table, write_json
+from utm.errors import InputError
+
+
+@click.group("plan")
+def group() -> None:
+    """Submit flight plans and follow what became of them.
+
+    \b
+    Example:
+      utm plan submit medicine.json
+    """
+
+
+@group.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@airspace_option
+@json_option
+@click.pass_context
+def submit(ctx, files, airspace_path, as_json) -> None:
+    """Ask for one flight or several; each is granted, granted with the least change, or refused.
+
+    With --json one FILE gives one object, several give a list. Exit code 1 when any was refused.
+
+    \b
+    Example:
+      utm plan submit medicine.json --json
+    """
+    from utm.airspace import Airspace, decision_document, read_plan
+
+    plans = [(file, read_plan(file)) for file in files]  # all are read before any is filed
+    decisions = []
+    with Airspace.open(airspace_path) as airspace:
+        for file, plan in plans:
+            try:
+                decisions.append(airspace.submit(plan))
+            except InputError as error:
+                raise error.at(file) from None
+        documents = [decision_document(airspace.city_map, decision) for decision in decisions]
+    if as_json:
+        write_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        for document in documents:
+            _print_decision(document)
+    ctx.exit(0 if all(decision.approved for decision in decisions) else 1)
+
+
+@group.command("list")
+@airspace_option
+@json_option
+def list_plans(airspace_path, as_json) -> None:
+    """Every granted plan and its state.
+
+    \b
+    Example:
+      utm plan list
+    """
+    from utm.airspace import Airspace, intent_summary
+
+    with Airspace.open(airspace_path) as airspace:
+        rows = [intent_summary(intent) for intent in airspace.intents()]
+    if as_json:
+        write_json(rows)
+        return
+    shown = ("id", "operator", "state", "departure", "arrival", "version")
+    table("", shown, [[row[name] for name in shown] for row in rows])
+
+
+@group.command()
+@click.argument("plan_id", metavar="ID")
+@airspace_option
+@json_option
+def show(plan_id, airspace_path, as_json) -> None:
+    """The decision on a plan, and its state now.
+
+    \b
+    Example:
+      utm plan show medicine --json
+    """
+    from utm.airspace import Airspace, intent_detail
+
+    with Airspace.open(airspace_path) as airspace:
+        document = airspace.decision(plan_id)
+        if document["status"] == "approved":
+            document["intent"] = intent_detail(airspace.city_map, airspace.intent(plan_id))
+    if as_json:
+        write_json(document)
+    else:
+        _print_decision(document, route=True)
+
+
+def _state_command(name: str, method: str, help_text: str) -> None:
+    @click.argument("plan_id", metavar="ID")
+    @airspace_option
+    @json_option
+    def command(plan_id, airspace_path, as_json) -> None:
+        from utm.airspace import Airspace, intent_summary
+
+        with Airspace.open(airspace_path) as airspace:
+            summary = intent_summary(getattr(airspace, method)(plan_id))
+        if as_json:
+            write_json(summary)
+        else:
+            say(f"{plan_id} is {summary['state']}", style="green", label="done")
+
+    group.command(name, help=f"{help_text}\n\n\b\nExample:\n  utm plan {name} medicine")(command)
+
+
+_state_command("cancel", "cancel", "Take back a plan whose flight has not begun.")
+_state_command("activate", "activate", "Say that the flight is about to begin.")
+_state_command("end", "end", "Say that the flight is over; its room is free again.")
+
+
+@group.command()
+@click.argument("plan_id", metavar="ID")
+@click.option("--lon", type=float, required=True, help="WGS84 longitude, degrees.")
+@click.option("--lat", type=float, required=True, help="WGS84 latitude, degrees.")
+@click.option("--height", "height_m", type=float, required=True, help="Metres above --datum.")
+@click.option("--datum", type=click.Choice(["AGL", "AMSL", "WGS84", "JGD2011"]), required=True)
+@click.option("--time", "at", help="When it was there, ISO 8601 with zone (default: now).")
+@airspace_option
+@json_option
+@click.pass_context
+def position(ctx, plan_id, lon, lat, height_m, datum, at, airspace_path, as_json) -> None:
+    """Report where a drone is; it is judged against what was granted. Exit code 1 outside the corridor.
+
+    \b
+    Example:
+      utm plan position medicine --lon 136.315 --lat 36.305 --height 60 --datum AGL
+    """
+    from utm.airspace import Airspace
+    from utm.frames import check_lonlat
+    from utm.model import Datum
+
+    check_lonlat(lon, lat)
+    t_s = time.time() if at is None else _moment(at, "--time")
+    with Airspace.open(airspace_path) as airspace:
+        frame = airspace.city_map.frame
+        east, north = frame.to_map(lon, lat)
+        terrain = airspace.city_map.terrain_up(east, north) if datum == "AGL" else float("nan")
+        up = frame.up(height_m, Datum(datum), lon, lat, terrain)
+        judged = airspace.position(plan_id, t_s, [float(east), float(north), float(up)])
+        state = airspace.intent(plan_id).state
+    document = {
+        "id": plan_id,
+        "inside": judged.inside,
+        "cross_track_m": round(judged.cross_track_m, 2),
+        "height_error_m": round(judged.height_error_m, 2),
+        "state": str(state),
+    }
+    if as_json:
+        write_json(document)
+    else:
+        word = "inside" if judged.inside else "OUTSIDE"
+        say(
+            f"{plan_id} is {word} its corridor: {judged.cross_track_m:.1f} m across, "
+            f"{judged.height_error_m:+.1f} m in height; {state}",
+            style="green" if judged.inside else "red",
+            label="judged",
+        )
+    ctx.exit(0 if judged.inside else 1)
+
+
+@group.command()
+@click.argument("plan_id", metavar="ID")
+@click.option("--format", "form", type=click.Choice(["plan", "geojson", "kml"]), required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write (default: stdout).")
+@airspace_option
+def export(plan_id, form, out, airspace_path) -> None:
+    """A granted sky road for other tools: QGroundControl .plan, GeoJSON or KML.
+
+    \b
+    Example:
+      utm plan export medicine --format plan --out medicine.plan
+    """
+    from utm.airspace import Airspace
+    from utm.cli.export import exported
+
+    with Airspace.open(airspace_path) as airspace:
+        text = exported(airspace, plan_id, form)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        say(f"wrote {out}", style="green", label="done")
+
+
+@group.command()
+def schema() -> None:
+    """The JSON Schema of a flight plan file.
+
+    \b
+    Example:
+      utm plan schema > flight-plan.schema.json
+    """
+    from utm.airspace import flight_plan_schema
+
+    write_json(flight_plan_schema())
+
+
+def _pair(_ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
+    try:
+        lon, lat = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not LON,LAT, for example 136.315,36.305", param=parameter) from None
+    return lon, lat
+
+
+@click.command()
+@click.option("--from", "start", required=True, metavar="LON,LAT", callback=_pair, help="Take-off place.")
+@click.option("--to", "goal", required=True, metavar="LON,LAT", callback=_pair, help="Landing place.")
+@click.option("--aircraft", default="quad", show_default=True, help="Aircraft class.")
+@click.option("--at", help="Departure, ISO 8601 with zone (default: now).")
+@click.option("--authorise", multiple=True, metavar="ZONE", help="A geo-zone that may be entered; may repeat.")
+@airspace_option
+@json_option
+def route(start, goal, aircraft, at, authorise, airspace_path, as_json) -> None:
+    """Find a way between two places, from surface to surface. Asks nobody, changes nothing.
+
+    \b
+    Example:
+      utm route --from 136.3041,36.3008 --to 136.3305,36.3061
+    """
+    from utm.airspace import Airspace
+    from utm.airspace.publish import route_document
+    from utm.model import AIRCRAFT_CLASSES, FlightPlan
+
+    if aircraft not in AIRCRAFT_CLASSES:
+        raise InputError("unknown aircraft class", field="--aircraft", value=aircraft, mend=", ".join(AIRCRAFT_CLASSES))
+    departure = time.time() if at is None else _moment(at, "--at")
+    with Airspace.open(airspace_path) as airspace:
+        plan = FlightPlan(
+            id="route",
+            operator="route",
+            aircraft=AIRCRAFT_CLASSES[aircraft],
+            origin=airspace.pad_at(*start),
+            destination=airspace.pad_at(*goal),
+            earliest_departure_s=departure,
+            latest_departure_s=departure,
+            authorisations=authorise,
+        )
+        way, line, clearances = airspace.route(plan)
+        points = route_document(airspace.city_map, line)
+    document = {
+        "length_m": round(way.length_m, 1),
+        "flight_s": round(way.flight_s, 1),
+        "expansions": way.expansions,
+        "zones_avoided": list(way.zones),
+        "clearances": {name: round(value, 2) for name, value in clearances.items()},
+        "route": points,
+    }
+    if as_json:
+        write_json(document)
+        return
+    _print_route(points)
+    kept = ", ".join(f"{name.removesuffix('_m')} {value} m" for name, value in document["clearances"].items())
+    click.echo(f"{document['length_m']:.0f} m, {document['flight_s']:.0f} s; least {kept}")
+
+
+def _moment(text: str, field: str) -> float:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(str(error), field=field, mend="Write it like 2026-10-20T10:00:00+09:00.") from error
+    if moment.tzinfo is None:
+        raise InputError("has no time zone", field=field, value=text, mend="Write it like 2026-10-20T10:00:00+09:00.")
+    return moment.timestamp()
+
+
+def _print_decision(document: dict, *, route: bool = False) -> None:
+    approved, change = document["status"] == "approved", document["change"]
+    verdict = click.style("approved" if approved else "refused", fg="green" if approved else "red", bold=True)
+    click.echo(
+        f"{document['plan']} ({document['operator']}): {verdict}" + (" as asked" if document["as_asked"] else "")
+    )
+    for reason in document["reasons"]:
+        click.echo(f"  {'because' if change is None else 'asked for'}: {reason['sentence']} [{reason['code']}]")
+    if change:
+        click.echo(f"  change: {change['sentence']} ({change['kind']}, arrives {change['cost_s']:.0f} s later)")
+    for other in document["other_changes"]:
+        click.echo(f"  also possible: {other['sentence']} ({other['kind']}, arrives {other['cost_s']:.0f} s later)")
+    if document["intent"]:
+        intent = document["intent"]
+        click.echo(f"  {intent['state']}, departs {intent['departure']}, arrives {intent['arrival']}")
+        if route:
+            _print_route(intent["route"])
+        kept = ", ".join(f"{name.removesuffix('_m')} {value} m" for name, value in intent["clearances"].items())
+        click.echo(f"  least {kept}")
+    if document["alternative"]:
+        click.echo(f"  instead: {document['alternative']['change']['sentence']}")
+
+
+def _print_route(points: list[dict]) -> None:
+    shown = ("time", "lon", "lat", "agl_m", "amsl_m", "ellipsoid_m")
+    table("", shown, [[point[name] for name in shown] for point in points])
