@@ -1,0 +1,202 @@
+"""When an aircraft is where along a way: a timed trajectory from its speeds.
+
+The model is what a PX4 multicopter does in a mission, with its jerk limits left out:
+
+- On a straight leg the speed along the leg is the highest that exceeds neither the cruise speed horizontally nor the
+  climb or descent speed vertically. The last leg descends at the landing speed below ``slow_below_m`` over its end.
+- It stands still at both pads and at the tops of the take-off and the landing column (the second and the last but
+  one point).
+- At every other corner it rolls through a waypoint of 2 m acceptance radius (PX4: NAV_ACC_RAD of multicopters). The
+  speed there is that of a circle tangent to both legs 2 m from the corner, flown with half the acceleration (PX4:
+  ``computeMaxSpeedInWaypoint`` with MPC_XY_TRAJ_P = 0.5)::
+
+      v = sqrt(acceleration / 2 * 2 m / tan(turn / 2))
+
+  which is 1.4 m/s for a right angle at 2 m/s2. Where a leg before or after the corner changes height by more than
+  0.8 m (NAV_MC_ALT_RAD) PX4 brakes as if it were to stop there; that is taken as a right angle.
+- Between these speeds the acceleration along the leg is ``acceleration_m_s2``, on vertical legs too (PX4's vertical
+  limits are higher: 0.75 s of difference for 3 m/s). Wind is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from utm.errors import CannotFly
+from utm.model import Aircraft, Trajectory
+
+_ACCEPTANCE_M = 2.0
+_LATERAL_SHARE = 0.5
+_LEVEL_M = 0.8
+
+#: Points nearer than this to the one before are one point. A millimetre at 30 m/s takes 33 us, far more than the
+#: quarter of a microsecond to which a float64 holds Unix time.
+_SAME_M = 1e-3
+
+#: A knot nearer than this to another says nothing.
+_SAME_S = 1e-3
+
+#: Linear interpolation between knots is off by at most this along the track while the speed changes.
+_KNOT_ERROR_M = 3.0
+
+
+def time_path(points_m: ArrayLike, aircraft: Aircraft, start_s: float) -> Trajectory:
+    """Fly a way as fast as the aircraft may: from rest on the first point to rest on the last.
+
+    Args:
+        points_m: (n, 3) metres east, north, up: pad, top of the take-off column, ..., top of the landing column, pad.
+            Points within a millimetre of the one before are dropped.
+        aircraft: its speeds, acceleration and endurance.
+        start_s: Unix seconds at which it leaves the pad.
+
+    Returns:
+        A trajectory that passes through every point. Its pieces never exceed a speed limit; while the speed changes
+        it is at most 3 m along the track from constant acceleration.
+
+    Raises:
+        CannotFly: it takes longer than the aircraft's endurance; says by how much.
+        ValueError: fewer than two different points, numbers that are not finite, speeds that are not positive.
+    """
+    if not math.isfinite(start_s):
+        raise ValueError(f"start_s must be finite, got {start_s!r}")
+    times, knots = _knots(points_m, aircraft)
+    if times[-1] > aircraft.endurance_s:
+        raise CannotFly(
+            f"the flight takes {times[-1]:.0f} s, {times[-1] - aircraft.endurance_s:.0f} s more than the endurance "
+            f"of {aircraft.endurance_s:.0f} s of a {aircraft.name}"
+        )
+    return Trajectory(start_s + times, knots)
+
+
+def flight_time_s(points_m: ArrayLike, aircraft: Aircraft) -> float:
+    """How long the flight of `time_path` takes from pad to pad, seconds, whatever the endurance.
+
+    Raises:
+        ValueError: as `time_path`.
+    """
+    times, _ = _knots(points_m, aircraft)
+    return float(times[-1])
+
+
+def _knots(points_m: ArrayLike, aircraft: Aircraft) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times (k,) from 0 and points (k, 3) of the flight."""
+    for name in ("cruise_m_s", "climb_m_s", "descent_m_s", "landing_m_s", "acceleration_m_s2", "endurance_s"):
+        value = getattr(aircraft, name)
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} of aircraft {aircraft.name} must be a finite number above zero, got {value!r}")
+    points = _distinct(points_m)
+    legs = np.diff(points, axis=0)
+    limits = [_leg_speed(leg, aircraft, aircraft.descent_m_s) for leg in legs]
+    through = _corner_speeds(legs, limits, aircraft)
+    points, limits, through = _with_slow_landing(points, limits, through, aircraft)
+    lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    # Speeding up and braking must be possible: forwards for the one, backwards for the other.
+    gain = 2 * aircraft.acceleration_m_s2 * lengths
+    for n in range(len(lengths)):
+        through[n + 1] = min(through[n + 1], math.sqrt(through[n] ** 2 + gain[n]))
+    for n in range(len(lengths) - 1, -1, -1):
+        through[n] = min(through[n], math.sqrt(through[n + 1] ** 2 + gain[n]))
+
+    times, places = [0.0], [points[0]]
+    for n, length in enumerate(lengths):
+        took, gone = _leg_profile(length, through[n], through[n + 1], limits[n], aircraft.acceleration_m_s2)
+        times.extend(times[-1] + took)
+        places.extend(points[n] + np.outer(gone[:-1] / length, points[n + 1] - points[n]))
+        places.append(points[n + 1])  # not from the sum: a corner is passed to the last bit
+    return np.array(times), np.array(places)
+
+
+def _distinct(points_m: ArrayLike) -> NDArray[np.float64]:
+    points = np.array(points_m, np.float64)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise ValueError(f"points_m must be finite numbers (n, 3), got shape {points.shape}")
+    kept = [points[0]] if len(points) else []
+    for place in points[1:]:
+        if np.linalg.norm(place - kept[-1]) > _SAME_M:
+            kept.append(place)
+    if len(kept) > 1:
+        kept[-1] = points[-1]  # the pad itself, not a point a hair away
+    if len(kept) < 2:
+        raise ValueError("a flight needs at least two different points")
+    return np.array(kept)
+
+
+def _leg_speed(leg: NDArray[np.float64], aircraft: Aircraft, descent_m_s: float) -> float:
+    """Highest speed along a leg."""
+    length = float(np.linalg.norm(leg))
+    across, up = math.hypot(leg[0], leg[1]), float(leg[2])
+    speeds = []
+    if across > 0:
+        speeds.append(aircraft.cruise_m_s * length / across)
+    if up != 0:
+        speeds.append((aircraft.climb_m_s if up > 0 else descent_m_s) * length / abs(up))
+    return min(speeds)
+
+
+def _corner_speeds(legs: NDArray[np.float64], limits: list[float], aircraft: Aircraft) -> list[float]:
+    """Highest speed at each point: 0 at the pads and at the tops of the columns."""
+    right_angle = math.sqrt(_LATERAL_SHARE * aircraft.acceleration_m_s2 * _ACCEPTANCE_M)
+    speeds = [0.0] * (len(legs) + 1)
+    for n in range(2, len(legs) - 1):
+        before, after = legs[n - 1], legs[n]
+        cosine = float(before @ after / (np.linalg.norm(before) * np.linalg.norm(after)))
+        half_turn = math.acos(min(max(cosine, -1.0), 1.0)) / 2
+        speeds[n] = min(limits[n - 1], limits[n])
+        if half_turn > 0:
+            speeds[n] = min(speeds[n], right_angle / math.sqrt(math.tan(half_turn)))
+        if max(abs(before[2]), abs(after[2])) > _LEVEL_M:
+            speeds[n] = min(speeds[n], right_angle)
+    return speeds
+
+
+def _with_slow_landing(
+    points: NDArray[np.float64], limits: list[float], through: list[float], aircraft: Aircraft
+) -> tuple[NDArray[np.float64], list[float], list[float]]:
+    """Points, leg speeds and corner speeds with the last leg cut where the landing slows down."""
+    last = points[-1] - points[-2]
+    drop = -float(last[2])
+    if drop <= 0 or aircraft.slow_below_m <= 0:
+        return points, limits, through
+    landing = _leg_speed(last, aircraft, min(aircraft.landing_m_s, aircraft.descent_m_s))
+    if drop <= aircraft.slow_below_m + _SAME_M:
+        return points, [*limits[:-1], landing], through
+    gate = points[-1] - last * (aircraft.slow_below_m / drop)
+    return np.vstack([points[:-1], gate, points[-1]]), [*limits, landing], [*through[:-1], landing, through[-1]]
+
+
+def _leg_profile(
+    length: float, begin: float, end: float, limit: float, acceleration: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A trapezoid of speed over a leg, or a triangle where it is short.
+
+    Returns:
+        Seconds (k,) and metres (k,) from the leg's beginning, the last of them at its end.
+    """
+    peak = min(limit, math.sqrt((2 * acceleration * length + begin**2 + end**2) / 2))
+    peak = max(peak, begin, end)  # against rounding: the passes over the corners have made room
+    rise, fall = (peak - begin) / acceleration, (peak - end) / acceleration
+    risen, fallen = (begin + peak) / 2 * rise, (peak + end) / 2 * fall
+    level = max(length - risen - fallen, 0.0) / peak
+    # A chord over dt of constant acceleration is off by acceleration * dt^2 / 8 at most.
+    step = math.sqrt(8 * _KNOT_ERROR_M / acceleration)
+    took, gone = [], []
+    for k in range(1, pieces := max(math.ceil(rise / step), 1)):
+        t = rise * k / pieces
+        took.append(t)
+        gone.append(begin * t + acceleration * t * t / 2)
+    took += [rise, rise + level]
+    gone += [risen, length - fallen]
+    for k in range(1, pieces := max(math.ceil(fall / step), 1)):
+        t = fall * (1 - k / pieces)
+        took.append(rise + level + fall - t)
+        gone.append(length - (end * t + acceleration * t * t / 2))
+    total = rise + level + fall
+    kept_took, kept_gone = [], []
+    for t, s in zip(took, gone, strict=True):
+        if t - (kept_took[-1] if kept_took else 0.0) > _SAME_S and total - t > _SAME_S:
+            kept_took.append(t)
+            kept_gone.append(s)
+    return np.array([*kept_took, total]), np.array([*kept_gone, length])
