@@ -99,8 +99,7 @@ def burn(shapes: list[tuple[NDArray, float]]) -> Array:
     """Polygons with heights as a raster; -inf where there is none, the highest where several overlap."""
     ordered = sorted(shapes, key=lambda item: item[1])
     geometry = [
-        ({"type": "Polygon", "coordinates": [[*outline.tolist(), outline[0].tolist()]]}, h)
-        for outline, h in ordered
+        ({"type": "Polygon", "coordinates": [[*outline.tolist(), outline[0].tolist()]]}, h) for outline, h in ordered
     ]
     if not geometry:
         return np.full((HEIGHT, WIDTH), -np.inf, np.float32)
@@ -111,8 +110,7 @@ def burn(shapes: list[tuple[NDArray, float]]) -> Array:
 def places(rng: np.random.Generator) -> dict[str, tuple[float, float]]:
     """Where the named places stand. Station and culture hall are 3 km apart to the metre."""
     jitter = {
-        name: rng.uniform(-12, 12, 2)
-        for name in ("station", "hospital", "depot", "waterworks", "school", "hall")
+        name: rng.uniform(-12, 12, 2) for name in ("station", "hospital", "depot", "waterworks", "school", "hall")
     }
     at = {
         "station": np.array([600.0, 1010.0]) + jitter["station"],
@@ -123,15 +121,11 @@ def places(rng: np.random.Generator) -> dict[str, tuple[float, float]]:
         "heliport": np.array([3000.0, 860.0]),
     }
     hall_y = 1050.0 + jitter["hall"][1]
-    at["culture-hall"] = np.array(
-        [at["station"][0] + np.sqrt(3000.0**2 - (hall_y - at["station"][1]) ** 2), hall_y]
-    )
+    at["culture-hall"] = np.array([at["station"][0] + np.sqrt(3000.0**2 - (hall_y - at["station"][1]) ** 2), hall_y])
     return {name: (float(round(x)), float(round(y))) for name, (x, y) in at.items()}
 
 
-def make_terrain(
-    rng: np.random.Generator, phase: float
-) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_]]:
+def make_terrain(rng: np.random.Generator, phase: float) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_]]:
     """Terrain with the water cut in; and where the lake and the river are."""
     plain = 5.5 + 10.5 * (0.75 * (HEIGHT - Y) / HEIGHT + 0.25 * X / WIDTH) + 1.2 * noise(rng, 420.0)
     ragged = 70.0 * noise(rng, 300.0)
@@ -259,9 +253,7 @@ def houses(
 
 def power_line(rng: np.random.Generator) -> NDArray[np.float64]:
     """Pylons as rows of (x, y, height above ground)."""
-    corners = np.array(
-        [[1050.0, 20.0], [1330.0, 740.0], [1720.0, 1190.0], [2250.0, 1500.0], [3330.0, 1960.0]]
-    )
+    corners = np.array([[1050.0, 20.0], [1330.0, 740.0], [1720.0, 1190.0], [2250.0, 1500.0], [3330.0, 1960.0]])
     corners[1:-1] += rng.uniform(-10, 10, (3, 2))
     pylons = [corners[0]]
     for a, b in zip(corners[:-1], corners[1:], strict=True):
@@ -325,14 +317,7 @@ def make_town(seed: int) -> Town:
     reserved |= rail
     sites = [(blocks.box(*at[name], *part[:4]), part[4]) for name, parts in SITES.items() for part in parts]
     reserved |= (
-        burn(
-            [
-                (blocks.box(*at[n], p[0], p[1], p[2] + 16, p[3] + 16), 1.0)
-                for n, ps in SITES.items()
-                for p in ps
-            ]
-        )
-        > 0
+        burn([(blocks.box(*at[n], p[0], p[1], p[2] + 16, p[3] + 16), 1.0) for n, ps in SITES.items() for p in ps]) > 0
     )
 
     # Houses: dense around the centre and along the railway, thin out in the fields
@@ -380,9 +365,7 @@ def make_town(seed: int) -> Town:
     cell = ((HEIGHT - strung[:, 1]).astype(int), strung[:, 0].astype(int))
     np.maximum.at(raised, cell, quantised((np.ceil(strung[:, 2] * 8) / 8).astype(np.float32)))
 
-    holes = ((X - 985.0) / 210.0) ** 2 + ((Y - 1655.0) / 100.0) ** 2 + 0.25 * noise(
-        rng, 90.0
-    ) < 1  # open water
+    holes = ((X - 985.0) / 210.0) ** 2 + ((Y - 1655.0) / 100.0) ** 2 + 0.25 * noise(rng, 90.0) < 1  # open water
     holes &= lake
     hole_x, hole_y = 1560.0 + float(rng.uniform(-20, 20)), 830.0 + float(rng.uniform(-20, 20))
     holes |= disc(hole_x, hole_y, 13)  # a courtyard that no camera saw, in the cloud neither
@@ -390,9 +373,7 @@ def make_town(seed: int) -> Town:
     town.zones = make_zones(at, blocks)
     shore_y = np.arange(0.0, HEIGHT + 1, 10.0)
     middle = river_x(shore_y, phase)
-    band = np.concatenate(
-        [np.column_stack([middle - 27, shore_y]), np.column_stack([middle + 27, shore_y])[::-1]]
-    )
+    band = np.concatenate([np.column_stack([middle - 27, shore_y]), np.column_stack([middle + 27, shore_y])[::-1]])
     town.water = [("lake", outline_of(lake)), ("river", band)]
     return town
 
@@ -402,9 +383,7 @@ def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     from rasterio.features import shapes
 
     transform = from_origin(0, HEIGHT, 1, 1)
-    rings = [
-        shape["coordinates"][0] for shape, _ in shapes(mask.astype(np.uint8), mask=mask, transform=transform)
-    ]
+    rings = [shape["coordinates"][0] for shape, _ in shapes(mask.astype(np.uint8), mask=mask, transform=transform)]
     return np.array(max(rings, key=len)[:-1:5], dtype=np.float64)
 
 
@@ -463,7 +442,7 @@ def make_cloud(town: Town) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     gross = rng.choice(len(cloud), int(0.006 * len(cloud)), replace=False)
     kind = rng.random(len(gross))
     shift = np.where(kind < 0.5, rng.uniform(1.0, 9.0, len(gross)), -rng.uniform(1.5, 45.0, len(gross)))
-    shift = np.where(kind > 0.85, rng.uniform(240.0, 600.0, len(gross)), shift)
+    shift = np.where(kind > 0.85, rng.uniform(320.0, 650.0, len(gross)), shift)
     cloud[gross, 2] += shift
     birds = rng.choice(len(cloud), 3, replace=False)
     cloud[birds, 2] = np.maximum(cloud[birds, 2], 15.0) + rng.uniform(12.0, 40.0, 3)
