@@ -1,0 +1,410 @@
+"""When two flights are too near to each other: exact for piecewise-linear motion, without sampling.
+
+Take a piece of flight a, at its own time s, and a piece of flight b, at its own time q. While both move evenly, their
+difference in position is affine in (s, q). So the pairs of times at which they are less than H apart horizontally
+form a convex region (the inside of an ellipse; a strip where the velocities are parallel; all or nothing where both
+rest), those less than V apart vertically a strip, and the two spans of time a rectangle. If b flies d later than it
+was planned, a at s meets b at s - d: the forbidden delays of this pair of pieces are the values of s - q over a convex
+region, hence one interval. Its ends lie at a corner of the polygon (rectangle and vertical strip), where an edge of
+the polygon crosses the ellipse, or where the line s - q = d touches the ellipse inside the polygon; each has a closed
+form. The forbidden delays of two flights are the union over all pairs of pieces.
+
+Rounding is turned to the safe side. Limits of distance are taken larger by `MARGIN_M`, and forbidden delays are widened
+by `MARGIN_S`, hundreds of times what rounding can do to flights of a day and a thousand kilometres. So nothing is
+missed, two flights that keep a limit exactly count as in conflict, and a delay from `least_delay` passes `in_conflict`.
+Unix time has a quarter of a microsecond in float64; every flight is counted from its own start before anything else.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from utm.core._jit import kernel
+from utm.model import Trajectory
+
+#: Metres by which both limits of distance are taken larger.
+MARGIN_M = 1e-6
+#: Seconds by which forbidden delays are widened at both ends.
+MARGIN_S = 2e-6
+
+#: Seconds by which a tolerance is taken larger, so that a tolerance of zero leaves a polygon and not only a line.
+_HAIR_S = 1e-9
+_CORNERS = 16  # a rectangle cut by four half-planes has at most eight
+
+
+def forbidden_delays(a: Trajectory, b: Trajectory, horizontal_m: float, vertical_m: float) -> NDArray[np.float64]:
+    """All delays of b at which the two flights would be too near at some moment.
+
+    A delay d is forbidden when at some moment t both ``a(t)`` and ``b(t - d)`` are on their way (between the first and
+    the last time of each) and less than ``horizontal_m`` apart horizontally and less than ``vertical_m`` vertically.
+    Where a pad stays taken before and after, hand in `held` trajectories.
+
+    Args:
+        a: a flight that stays as it is.
+        b: the flight that could be delayed (or, with a negative delay, leave earlier).
+        horizontal_m: least horizontal distance, above 0.
+        vertical_m: least vertical distance, above 0.
+
+    Returns:
+        (k, 2) seconds: intervals [from, to], sorted, disjoint, each at most 1e-5 s wider than exact unless the flights
+        graze each other within a micrometre.
+
+    Raises:
+        ValueError: a limit that is not a finite number above zero.
+    """
+    limits = _limits(horizontal_m, vertical_m)
+    offset = a.start_s - b.start_s
+    found = _run(a, b, limits, -np.inf, np.inf, False)
+    return _merged(found + np.array([offset - MARGIN_S, offset + MARGIN_S]))
+
+
+def in_conflict(
+    a: Trajectory, b: Trajectory, horizontal_m: float, vertical_m: float, time_tolerance_s: float = 0.0
+) -> bool:
+    """Whether the two flights are too near at some pair of times at most ``time_tolerance_s`` apart.
+
+    The same as asking whether a delay of b between minus and plus the tolerance is forbidden.
+
+    Raises:
+        ValueError: limits that are not finite numbers above zero, or a tolerance that is negative or not finite.
+    """
+    limits = _limits(horizontal_m, vertical_m)
+    tolerance = _tolerance(time_tolerance_s)
+    offset = a.start_s - b.start_s
+    return len(_run(a, b, limits, -tolerance - offset, tolerance - offset, True)) > 0
+
+
+def least_delay(forbidden: ArrayLike, tolerance_s: float) -> float:
+    """The least delay of 0 or more that keeps ``tolerance_s`` from every forbidden one.
+
+    Args:
+        forbidden: (k, 2) intervals of seconds, as `forbidden_delays` returns them; those of several neighbours may be
+            stacked in any order.
+        tolerance_s: how far both flights together may be off their times.
+
+    Raises:
+        ValueError: intervals that are not (k, 2) numbers with from <= to, or a negative tolerance.
+    """
+    intervals = (
+        np.array(forbidden, np.float64).reshape(-1, 2) if np.size(forbidden) == 0 else np.array(forbidden, np.float64)
+    )
+    if intervals.ndim != 2 or intervals.shape[1] != 2 or not (intervals[:, 0] <= intervals[:, 1]).all():
+        raise ValueError(f"forbidden must be intervals (k, 2) with from <= to, got shape {intervals.shape}")
+    tolerance = _tolerance(tolerance_s)
+    delay = 0.0
+    for begin, end in intervals[np.argsort(intervals[:, 0])]:
+        if begin - tolerance < delay < end + tolerance:
+            delay = end + tolerance
+    return float(delay)
+
+
+def closest_approach(a: Trajectory, b: Trajectory, vertical_m: float, time_tolerance_s: float) -> tuple[float, float]:
+    """The least horizontal distance while the flights share a height band.
+
+    Taken over all pairs of times, each within its flight and at most ``time_tolerance_s`` apart, at which the two are
+    less than ``vertical_m`` apart vertically.
+
+    Returns:
+        The distance in metres, and a's time at it in Unix seconds; ``(inf, nan)`` when there is no such pair.
+
+    Raises:
+        ValueError: a limit that is not a finite number above zero, a tolerance that is negative or not finite.
+    """
+    _, vertical = _limits(1.0, vertical_m)
+    tolerance = _tolerance(time_tolerance_s) + _HAIR_S
+    offset = a.start_s - b.start_s
+    squared, at = _nearest(*_local(a), *_local(b), vertical, -tolerance - offset, tolerance - offset)
+    return math.sqrt(squared), a.start_s + at
+
+
+def held(trajectory: Trajectory, before_s: float, after_s: float) -> Trajectory:
+    """The same flight, at rest on its first point for a while before, and on its last for a while after.
+
+    Raises:
+        ValueError: a time that is negative or not finite.
+    """
+    before, after = _tolerance(before_s, "before_s"), _tolerance(after_s, "after_s")
+    times, places = [trajectory.t_s], [trajectory.enu_m]
+    if trajectory.start_s - before < trajectory.start_s:
+        times.insert(0, np.array([trajectory.start_s - before]))
+        places.insert(0, trajectory.enu_m[:1])
+    if trajectory.end_s + after > trajectory.end_s:
+        times.append(np.array([trajectory.end_s + after]))
+        places.append(trajectory.enu_m[-1:])
+    return Trajectory(np.concatenate(times), np.concatenate(places))
+
+
+def _limits(horizontal_m: float, vertical_m: float) -> tuple[float, float]:
+    for name, value in (("horizontal_m", horizontal_m), ("vertical_m", vertical_m)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a finite number above zero, got {value!r}")
+    return horizontal_m + MARGIN_M, vertical_m + MARGIN_M
+
+
+def _tolerance(value: float, name: str = "the time tolerance") -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a finite number of 0 or more, got {value!r}")
+    return float(value)
+
+
+def _local(flight: Trajectory) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times from its own start, exact in float64 for any flight of our day, and a writable copy of its points."""
+    return flight.t_s - flight.t_s[0], np.array(flight.enu_m)
+
+
+def _run(
+    a: Trajectory, b: Trajectory, limits: tuple[float, float], lowest: float, highest: float, first_only: bool
+) -> NDArray[np.float64]:
+    room = np.empty((256, 2))
+    while True:
+        count = _intervals(*_local(a), *_local(b), *limits, lowest, highest, first_only, room)
+        if count <= len(room):
+            return room[:count]
+        room = np.empty((count, 2))
+
+
+def _merged(intervals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The union of closed intervals (k, 2), sorted and disjoint."""
+    if len(intervals) == 0:
+        return intervals.reshape(0, 2)
+    ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(ordered[:, 1])
+    fresh = np.flatnonzero(np.concatenate([[True], ordered[1:, 0] > reach[:-1]]))
+    return np.column_stack([ordered[fresh, 0], reach[np.concatenate([fresh[1:], [len(ordered)]]) - 1]])
+
+
+@kernel
+def _apart(p0: Any, p1: Any, q0: Any, q1: Any, horizontal: float, vertical: float) -> bool:
+    """Whether the boxes around two pieces are so far apart that no points of them can be too near (metres)."""
+    gap = 0.0
+    for c in range(2):
+        d = max(min(p0[c], p1[c]) - max(q0[c], q1[c]), min(q0[c], q1[c]) - max(p0[c], p1[c]), 0.0)
+        gap += d * d
+    if gap > horizontal * horizontal:
+        return True
+    return max(min(p0[2], p1[2]) - max(q0[2], q1[2]), min(q0[2], q1[2]) - max(p0[2], p1[2])) > vertical
+
+
+@kernel
+def _intervals(
+    ta: Any,
+    pa: Any,
+    tb: Any,
+    pb: Any,
+    horizontal: float,
+    vertical: float,
+    lowest: float,
+    highest: float,
+    first_only: bool,
+    out: Any,
+) -> int:
+    """The shifts s - q at which pieces of a and b are within the limits, one interval for each pair of pieces.
+
+    ta (n,), tb (m,) seconds; pa (n, 3), pb (m, 3) metres; only intervals that touch [lowest, highest] seconds.
+    out (capacity, 2) is filled as far as it reaches. Returns how many there are.
+    """
+    count = 0
+    begin = 0
+    for i in range(len(ta) - 1):
+        # Pieces of b that end too early for this piece of a end too early for all later ones.
+        while begin < len(tb) - 1 and ta[i] - tb[begin + 1] > highest:
+            begin += 1
+        for j in range(begin, len(tb) - 1):
+            if ta[i + 1] - tb[j] < lowest:
+                break
+            if _apart(pa[i], pa[i + 1], pb[j], pb[j + 1], horizontal, vertical):
+                continue
+            low, high = _shifts(
+                pa[i], pa[i + 1], ta[i + 1] - ta[i], pb[j], pb[j + 1], tb[j + 1] - tb[j], horizontal, vertical
+            )
+            low, high = low + (ta[i] - tb[j]), high + (ta[i] - tb[j])
+            if low > high or low > highest or high < lowest:
+                continue
+            if count < len(out):
+                out[count, 0], out[count, 1] = low, high
+            count += 1
+            if first_only:
+                return count
+    return count
+
+
+@kernel
+def _cut(corners: Any, count: int, value: Any, scratch: Any) -> int:
+    """Keep the part of a convex polygon where value <= 0 (Sutherland and Hodgman).
+
+    corners (16, 2) seconds (s, q), the first count used; value (3,): value[0] + value[1] s + value[2] q.
+    """
+    kept = 0
+    for n in range(count):
+        s0, q0 = corners[n, 0], corners[n, 1]
+        s1, q1 = corners[(n + 1) % count, 0], corners[(n + 1) % count, 1]
+        v0 = value[0] + value[1] * s0 + value[2] * q0
+        v1 = value[0] + value[1] * s1 + value[2] * q1
+        if v0 <= 0 and kept < _CORNERS:
+            scratch[kept, 0], scratch[kept, 1] = s0, q0
+            kept += 1
+        if ((v0 < 0 and v1 > 0) or (v0 > 0 and v1 < 0)) and kept < _CORNERS:
+            share = v0 / (v0 - v1)
+            scratch[kept, 0], scratch[kept, 1] = s0 + share * (s1 - s0), q0 + share * (q1 - q0)
+            kept += 1
+    for n in range(kept):
+        corners[n, 0], corners[n, 1] = scratch[n, 0], scratch[n, 1]
+    return kept
+
+
+@kernel
+def _polygon(span_a: float, span_b: float, z: float, climb_a: float, climb_b: float, vertical: float) -> Any:
+    """The pairs of times (s, q) in [0, span_a] x [0, span_b] with |z + climb_a s - climb_b q| <= vertical."""
+    corners, scratch = np.zeros((_CORNERS, 2)), np.empty((_CORNERS, 2))
+    corners[1, 0], corners[2, 0], corners[2, 1], corners[3, 1] = span_a, span_a, span_b, span_b
+    count = _cut(corners, 4, (z - vertical, climb_a, -climb_b), scratch)
+    count = _cut(corners, count, (-z - vertical, -climb_a, climb_b), scratch)
+    return corners, count, scratch
+
+
+@kernel
+def _shifts(
+    p0: Any, p1: Any, span_a: float, q0: Any, q1: Any, span_b: float, horizontal: float, vertical: float
+) -> Any:
+    """The interval of s - q (seconds, each from the start of its piece) within the limits; (1, -1) where there is none.
+
+    p0, p1 (3,): ends of the piece of a, metres, flown in span_a seconds; q0, q1, span_b: of b.
+    """
+    ux, uy, uz = (p1[0] - p0[0]) / span_a, (p1[1] - p0[1]) / span_a, (p1[2] - p0[2]) / span_a
+    wx, wy, wz = (q1[0] - q0[0]) / span_b, (q1[1] - q0[1]) / span_b, (q1[2] - q0[2]) / span_b
+    x, y, z = p0[0] - q0[0], p0[1] - q0[1], p0[2] - q0[2]
+    limit = horizontal * horizontal
+    low, high = np.inf, -np.inf
+
+    # Along the polygon: each edge is a straight motion of the difference, whose part within the limit is an interval.
+    corners, count, _ = _polygon(span_a, span_b, z, uz, wz, vertical)
+    for n in range(count):
+        s0, t0 = corners[n, 0], corners[n, 1]
+        ds, dt = corners[(n + 1) % count, 0] - s0, corners[(n + 1) % count, 1] - t0
+        ex, ey = x + ux * s0 - wx * t0, y + uy * s0 - wy * t0
+        fx, fy = ux * ds - wx * dt, uy * ds - wy * dt
+        square, along, across = fx * fx + fy * fy, ex * fx + ey * fy, ex * fy - ey * fx
+        enter, leave = 0.0, 1.0
+        if square > 1e-24:  # it moves by more than a picometre
+            root = square * limit - across * across
+            if root < 0:
+                continue
+            root = math.sqrt(root)
+            enter, leave = max((-along - root) / square, 0.0), min((-along + root) / square, 1.0)
+            if enter > leave:
+                continue
+        elif ex * ex + ey * ey > limit:
+            continue
+        first, last = s0 - t0 + enter * (ds - dt), s0 - t0 + leave * (ds - dt)
+        low, high = min(low, first, last), max(high, first, last)
+
+    # Where s - q = d touches the ellipse. At a shift of d the flights pass each other at the velocity r, and their
+    # least distance |(x, y) + u d crossed with r| / |r| is linear in d. With parallel velocities nothing touches.
+    rx, ry = ux - wx, uy - wy
+    speed = math.sqrt(rx * rx + ry * ry)
+    turn = ux * ry - uy * rx
+    if turn != 0.0:
+        offset = x * ry - y * rx
+        for side in (-1.0, 1.0):
+            d = (side * horizontal * speed - offset) / turn
+            if not (low <= d <= high) and _possible(
+                x + ux * d,
+                y + uy * d,
+                z + uz * d,
+                rx,
+                ry,
+                uz - wz,
+                max(0.0, -d),
+                min(span_b, span_a - d),
+                horizontal + MARGIN_M,
+                vertical + MARGIN_M,
+            ):
+                low, high = min(low, d), max(high, d)
+    return (low, high) if low <= high else (1.0, -1.0)
+
+
+@kernel
+def _possible(
+    x: float,
+    y: float,
+    z: float,
+    rx: float,
+    ry: float,
+    rz: float,
+    begin: float,
+    end: float,
+    horizontal: float,
+    vertical: float,
+) -> bool:
+    """Whether a difference that starts at (x, y, z) metres and moves by (rx, ry, rz) metres per second is within both
+    limits at a time in [begin, end] seconds."""
+    if rz != 0.0:
+        one, other = (-vertical - z) / rz, (vertical - z) / rz
+        begin, end = max(begin, min(one, other)), min(end, max(one, other))
+    elif abs(z) > vertical:
+        return False
+    if begin > end + _HAIR_S:
+        return False
+    square = rx * rx + ry * ry
+    t = -(x * rx + y * ry) / square if square > 0.0 else begin
+    t = max(min(t, end), begin)
+    x, y = x + rx * t, y + ry * t
+    return x * x + y * y <= horizontal * horizontal
+
+
+@kernel
+def _nearest(ta: Any, pa: Any, tb: Any, pb: Any, vertical: float, lowest: float, highest: float) -> Any:
+    """The least squared horizontal distance (m2) and the time of a (s) at it, over pairs of times with s - q in
+    [lowest, highest] at which the vertical distance is within the limit; (inf, nan) where there is none.
+
+    A convex quadratic over a polygon: its least value is where its gradient vanishes, if that is inside, or on an edge.
+    """
+    best, at = np.inf, np.nan
+    begin = 0
+    for i in range(len(ta) - 1):
+        while begin < len(tb) - 1 and ta[i] - tb[begin + 1] > highest:
+            begin += 1
+        for j in range(begin, len(tb) - 1):
+            if ta[i + 1] - tb[j] < lowest:
+                break
+            if _apart(pa[i], pa[i + 1], pb[j], pb[j + 1], math.sqrt(best), vertical):
+                continue
+            span_a, span_b = ta[i + 1] - ta[i], tb[j + 1] - tb[j]
+            ux, uy, uz = (pa[i + 1] - pa[i]) / span_a
+            wx, wy, wz = (pb[j + 1] - pb[j]) / span_b
+            x, y, z = pa[i] - pb[j]
+            base = ta[i] - tb[j]
+            corners, count, scratch = _polygon(span_a, span_b, z, uz, wz, vertical)
+            count = _cut(corners, count, (base - highest, 1.0, -1.0), scratch)
+            count = _cut(corners, count, (lowest - base, -1.0, 1.0), scratch)
+            if count == 0:
+                continue
+            turn = ux * wy - uy * wx
+            if turn != 0.0:
+                # (x, y) + u s - w q = 0
+                s, q = (wx * y - wy * x) / turn, (ux * y - uy * x) / turn
+                shift = base + s - q
+                if (
+                    0 <= s <= span_a
+                    and 0 <= q <= span_b
+                    and lowest <= shift <= highest
+                    and abs(z + uz * s - wz * q) <= vertical
+                ):
+                    ex, ey = x + ux * s - wx * q, y + uy * s - wy * q
+                    if ex * ex + ey * ey < best:
+                        best, at = ex * ex + ey * ey, ta[i] + s
+            for n in range(count):
+                s0, t0 = corners[n, 0], corners[n, 1]
+                ds, dt = corners[(n + 1) % count, 0] - s0, corners[(n + 1) % count, 1] - t0
+                ex, ey = x + ux * s0 - wx * t0, y + uy * s0 - wy * t0
+                fx, fy = ux * ds - wx * dt, uy * ds - wy * dt
+                square = fx * fx + fy * fy
+                share = max(min(-(ex * fx + ey * fy) / square, 1.0), 0.0) if square > 1e-24 else 0.0
+                ex, ey = ex + share * fx, ey + share * fy
+                if ex * ex + ey * ey < best:
+                    best, at = ex * ex + ey * ey, ta[i] + s0 + share * ds
+    return best, at
