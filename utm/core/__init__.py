@@ -1,0 +1,30 @@
+"""The pure heart: flight space, search, timed motion, conflict, conformance. Arrays and model objects in and out."""
+
+from utm.core.columns import Columns, lowest_clear
+from utm.core.conflict import closest_approach, forbidden_delays, held, in_conflict, least_delay
+from utm.core.conformance import Judgement, judge
+from utm.core.flightspace import FlightSpace, KeepOut, flight_space
+from utm.core.grid import GridPath, GridPlanner
+from utm.core.sight import pull_string, segment_clear
+from utm.core.trajectory import flight_time_s, time_path
+
+__all__ = [
+    "Columns",
+    "FlightSpace",
+    "GridPath",
+    "GridPlanner",
+    "Judgement",
+    "KeepOut",
+    "closest_approach",
+    "flight_space",
+    "flight_time_s",
+    "forbidden_delays",
+    "held",
+    "in_conflict",
+    "judge",
+    "least_delay",
+    "lowest_clear",
+    "pull_string",
+    "segment_clear",
+    "time_path",
+]
