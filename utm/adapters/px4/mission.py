@@ -25,8 +25,8 @@ MISSION, FENCE = 0, 1
 #: ends this high above the pad, and a waypoint straight above takes it from there.
 LIFT_OFF_M = 5.0
 
-#: How close the drone must come to a corner before it turns to the next leg.
-CORNER_RADIUS_M = 3.0
+#: How close the drone must come to a corner before it turns to the next leg; planned trajectories assume the same.
+CORNER_RADIUS_M = 2.0
 
 #: The drone must stand on the pad that was cleared: a home further off means another place, or a bad position.
 HOME_WITHIN_M = 10.0

@@ -1,0 +1,344 @@
+"""Flying granted intents: load, activate, arm, start in time, follow, judge, react, end.
+
+One task for each flight, and nothing shared between them: what befalls one drone does not stop the others. Every time
+here is the vehicle's own; only the wait for a connection is measured on the ground.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utm.core.conformance import judge as judge_position
+from utm.errors import LinkError, StateError, UtmError, VehicleRefused
+from utm.frames import LocalFrame
+from utm.model import Datum, OperationalIntent, SkyRoad, VehicleState
+from utm.ops.log import FlightLog
+from utm.ops.ports import Airspace, Judge, Vehicle, Verdict
+from utm.ops.road import sky_road
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flight:
+    """What is to be flown, by whom, and who judges it."""
+
+    intent: OperationalIntent
+    frame: LocalFrame
+    """Of the map that the intent was granted on."""
+    vehicle: Vehicle
+    """Not yet connected; flying connects and closes it."""
+    judge: Judge = judge_position
+
+
+class Reaction(enum.StrEnum):
+    """What a drone that leaves its corridor is told."""
+
+    HOLD = "hold"
+    RETURN = "return"
+    LAND = "land"
+    WATCH = "watch"
+    """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How flights are run. Seconds by the vehicle's clock, but for the two waits on the ground."""
+
+    reaction: Reaction = Reaction.HOLD
+    arm_lead_s: float = 8.0
+    """Armed this long before it departs ..."""
+    start_lead_s: float = 4.0
+    """... and started this long before. PX4 spools its motors up for 2 s and lifts off gently, which the planned
+    trajectory leaves out: started at the minute it would fly some 8 s behind its time, of which this takes half."""
+    report_every_s: float = 1.0
+    take_off_within_s: float = 30.0
+    """After its departure; later it is called off."""
+    overdue_s: float = 120.0
+    """After its planned landing; later nobody waits for it any more."""
+    connect_timeout_s: float = 10.0
+    """On the ground's clock."""
+    ready_timeout_s: float = 60.0
+    """On the ground's clock."""
+
+
+class Phase(enum.StrEnum):
+    """How far a flight has come."""
+
+    CONNECTED = "connected"
+    LOADED = "loaded"
+    ARMED = "armed"
+    STARTED = "started"
+    FLYING = "flying"
+    OUTSIDE = "outside"
+    HOLDING = "holding"
+    LANDED = "landed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """News of one flight: a change of phase with a sentence, or one more judged position (no sentence)."""
+
+    intent_id: str
+    phase: Phase
+    sentence: str = ""
+    state: VehicleState | None = None
+    enu_m: NDArray[np.float64] | None = None
+    verdict: Verdict | None = None
+
+
+OnUpdate = Callable[[Update], None]
+
+
+async def fly(
+    flights: Sequence[Flight],
+    airspace: Airspace,
+    *,
+    on_update: OnUpdate = lambda update: None,
+    conduct: Conduct = Conduct(),
+) -> list[FlightLog]:
+    """Fly all of them at once; the logs, in the same order.
+
+    A flight that fails (link lost, vehicle refuses, airspace does not activate it, too late) has its error in its log
+    and leaves the others alone. When this is cancelled, every drone in the air is told to hold before it returns.
+
+    Raises:
+        ValueError: the same intent twice.
+    """
+    ids = [flight.intent.id for flight in flights]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"an intent is flown once, got {ids}")
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_Run(flight, airspace, on_update, conduct).run()) for flight in flights]
+    return [task.result() for task in tasks]
+
+
+class _VehicleClock:
+    """Time as the vehicle's reports show it."""
+
+    def __init__(self) -> None:
+        self.t_s = -math.inf
+        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+
+    def show(self, t_s: float) -> None:
+        self.t_s = t_s
+        for due_s, future in self._waiting:
+            if due_s <= t_s and not future.done():
+                future.set_result(None)
+        self._waiting = [(due_s, future) for due_s, future in self._waiting if not future.done()]
+
+    async def reach(self, t_s: float) -> None:
+        if self.t_s < t_s:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append((t_s, future))
+            await future
+
+
+class _Run:
+    """One flight from connection to landing."""
+
+    def __init__(self, flight: Flight, airspace: Airspace, on_update: OnUpdate, conduct: Conduct) -> None:
+        self.flight, self.airspace, self.on_update, self.conduct = flight, airspace, on_update, conduct
+        self.id, self.corridor, self.vehicle = flight.intent.id, flight.intent.corridor, flight.vehicle
+        self.clock = _VehicleClock()
+        self.phase = Phase.CONNECTED
+        self.last: VehicleState | None = None
+        self.arming = self.activated = self.started = self.outside = self.landed = False
+        self.reported_s = -math.inf
+        self.reaction: asyncio.Task[None] | None = None
+        self.error: UtmError | None = None
+        self.track: list[tuple[VehicleState, NDArray[np.float64], Verdict]] = []
+
+    async def run(self) -> FlightLog:
+        try:
+            await self._fly()
+        except UtmError as error:
+            self.error = error
+            self._tell(Phase.FAILED, str(error))
+            await self._make_safe(link_lost=isinstance(error, LinkError))
+        except BaseException:
+            await self._make_safe(link_lost=False)
+            raise
+        finally:
+            if self.reaction is not None:
+                self.reaction.cancel()
+                await asyncio.gather(self.reaction, return_exceptions=True)
+            await self.vehicle.close()
+        return self._log()
+
+    async def _fly(self) -> None:
+        road = sky_road(self.flight.intent, self.flight.frame)
+        await self.vehicle.connect(self.conduct.connect_timeout_s)
+        await self.vehicle.ready(self.conduct.ready_timeout_s)
+        self._tell(Phase.CONNECTED, "connected and ready")
+        await self.vehicle.load(road)
+        self._tell(Phase.LOADED, f"fence and mission of {len(road.legs)} legs are in force")
+        launch = asyncio.create_task(self._launch(road))
+        try:
+            async with contextlib.aclosing(self.vehicle.states()) as states:  # type: ignore[type-var]
+                async for state in states:
+                    self.clock.show(state.t_s)
+                    if launch.done():
+                        launch.result()
+                    await self._follow(state)
+                    if self.landed:
+                        return
+            raise LinkError(f"{self.id}: the vehicle's reports ended in flight")
+        finally:
+            launch.cancel()
+            await asyncio.gather(launch, return_exceptions=True)
+
+    async def _launch(self, road: SkyRoad) -> None:
+        """Activate, arm and start at the right moments."""
+        await self.clock.reach(road.depart_s - self.conduct.arm_lead_s)
+        self._check_in_time(road)
+        await self.airspace.activate(self.id, self.clock.t_s)
+        self.activated = True
+        self.arming = True
+        await self.vehicle.arm()
+        self._tell(Phase.ARMED, "armed")
+        await self.clock.reach(road.depart_s - self.conduct.start_lead_s)
+        self._check_in_time(road)
+        self.started = True
+        await self.vehicle.start()
+        if not self.track:
+            self._tell(Phase.STARTED, "started")
+
+    def _check_in_time(self, road: SkyRoad) -> None:
+        late_s = self.clock.t_s - road.depart_s
+        if late_s > self.corridor.time_tolerance_s:
+            raise StateError(
+                f"{self.id}: by the vehicle's clock it is {late_s:.0f} s past its departure and its corridor allows"
+                f" {self.corridor.time_tolerance_s:g} s; plan it again"
+            )
+
+    async def _follow(self, state: VehicleState) -> None:
+        before, self.last = self.last, state
+        if state.armed and not state.landed:
+            if not self.arming:
+                raise VehicleRefused(f"{self.id}: the vehicle is in the air already; another flight is not over")
+            await self._judge(state, before)
+        elif self.track and state.landed and not state.armed:
+            self.landed = True
+            self._tell(Phase.LANDED, f"landed and disarmed after {state.t_s - self.track[0][0].t_s:.0f} s in the air")
+            await self._tell_airspace(self.airspace.end(self.id, state.t_s))
+            self.activated = False
+            return
+        line = self.corridor.centre_line
+        if not self.track and state.t_s > line.start_s + self.conduct.take_off_within_s:
+            raise VehicleRefused(
+                f"{self.id}: not in the air {self.conduct.take_off_within_s:g} s after its departure",
+                tuple(self.vehicle.said[-5:]),
+            )
+        if state.t_s > line.end_s + self.conduct.overdue_s:
+            raise VehicleRefused(
+                f"{self.id}: still not landed {self.conduct.overdue_s:g} s after its time, in mode {state.mode}",
+                tuple(self.vehicle.said[-5:]),
+            )
+
+    async def _judge(self, state: VehicleState, before: VehicleState | None) -> None:
+        enu_m = _place(self.flight.frame, state)
+        verdict = self.flight.judge(self.corridor, state.t_s, enu_m)
+        if not self.track:
+            self._tell(Phase.FLYING, "in the air")
+        elif before is not None and before.mode != state.mode:
+            self._tell(self.phase, f"mode {before.mode} became {state.mode}")
+        self.track.append((state, enu_m, verdict))
+        turned = self.outside == verdict.inside
+        self.outside = not verdict.inside
+        if turned:
+            self._turn(verdict)
+        self.on_update(Update(self.id, self.phase, "", state, enu_m, verdict))
+        if turned or state.t_s - self.reported_s >= self.conduct.report_every_s - 1e-3:
+            self.reported_s = state.t_s
+            await self._tell_airspace(self.airspace.position(self.id, state.t_s, enu_m))
+
+    def _turn(self, verdict: Verdict) -> None:
+        if not self.outside:
+            self._tell(Phase.HOLDING if self.reaction else Phase.FLYING, "inside its corridor again")
+            return
+        self._tell(
+            Phase.OUTSIDE,
+            f"left its corridor: {verdict.cross_track_m:.1f} m beside and {verdict.height_error_m:+.1f} m above its"
+            " centre line",
+        )
+        # Told once: who takes it over from here is not to be overruled at the next crossing of the edge.
+        if self.reaction is None and self.conduct.reaction is not Reaction.WATCH:
+            self.reaction = asyncio.create_task(self._react())
+
+    async def _react(self) -> None:
+        wish = self.conduct.reaction
+        orders = {Reaction.HOLD: self.vehicle.hold, Reaction.RETURN: self.vehicle.return_home}
+        try:
+            await orders.get(wish, self.vehicle.land)()
+        except UtmError as error:
+            self.error = self.error or error
+            self._tell(self.phase, f"told to {wish}, and did not: {error}")
+        else:
+            self._tell(Phase.HOLDING if wish is Reaction.HOLD else self.phase, f"told to {wish}, and does")
+
+    async def _make_safe(self, *, link_lost: bool) -> None:
+        """Leave the vehicle as harmless as the link allows."""
+        last = self.last
+        if not self.arming or last is None:
+            pass
+        elif link_lost:
+            where = f"lon {last.lon_deg:.6f}, lat {last.lat_deg:.6f}, {last.amsl_m:.0f} m AMSL"
+            self._tell(Phase.FAILED, f"link lost; last seen at {where}, in mode {last.mode}; its failsafes fly it now")
+        elif self.started or not last.landed:
+            # Started and seen on the ground still: it may be lifting off just now.
+            await self._order("hold", self.vehicle.hold(), Phase.HOLDING)
+        else:
+            await self._order("disarm", self.vehicle.disarm(), self.phase)
+            if self.activated:
+                await self._tell_airspace(self.airspace.end(self.id, last.t_s))
+
+    async def _order(self, what: str, order: Awaitable[None], phase: Phase) -> None:
+        try:
+            await order
+        except UtmError as error:
+            self._tell(Phase.FAILED, f"told to {what}, and did not: {error}")
+        else:
+            self._tell(phase, f"told to {what}, and does")
+
+    async def _tell_airspace(self, call: Awaitable[None]) -> None:
+        """An airspace that fails must not make anybody stop watching a drone in the air."""
+        try:
+            await call
+        except UtmError as error:
+            self.error = self.error or error
+            self._tell(self.phase, f"the airspace could not be told: {error}")
+
+    def _tell(self, phase: Phase, sentence: str) -> None:
+        self.phase = phase
+        self.on_update(Update(self.id, phase, sentence, self.last))
+
+    def _log(self) -> FlightLog:
+        states = [state for state, _, _ in self.track]
+        verdicts = [verdict for _, _, verdict in self.track]
+        return FlightLog(
+            intent_id=self.id,
+            t_s=np.array([state.t_s for state in states], np.float64),
+            enu_m=np.array([enu for _, enu, _ in self.track], np.float64).reshape(-1, 3),
+            cross_track_m=np.array([verdict.cross_track_m for verdict in verdicts], np.float64),
+            height_error_m=np.array([verdict.height_error_m for verdict in verdicts], np.float64),
+            inside=np.array([verdict.inside for verdict in verdicts], np.bool_),
+            mode=tuple(state.mode for state in states),
+            landed=self.landed,
+            said=tuple(self.vehicle.said),
+            error=self.error,
+        )
+
+
+def _place(frame: LocalFrame, state: VehicleState) -> NDArray[np.float64]:
+    """(3,) metres in the map's frame."""
+    east, north = frame.to_map(state.lon_deg, state.lat_deg)
+    up = frame.up(state.amsl_m, Datum.AMSL, state.lon_deg, state.lat_deg)
+    return np.array([float(east), float(north), float(up)])
