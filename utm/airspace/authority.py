@@ -221,9 +221,16 @@ class Airspace:
 
     # --- states --------------------------------------------------------------------------------------------
 
-    def activate(self, intent_id: str) -> OperationalIntent:
-        """The flight is about to begin. Raises StateError outside its time, or from a state that does not allow it."""
-        now = self.clock()
+    def activate(self, intent_id: str, now_s: float | None = None) -> OperationalIntent:
+        """The flight is about to begin.
+
+        Args:
+            now_s: Unix seconds by the vehicle's clock, where that is the one that counts; the airspace's otherwise.
+
+        Raises:
+            StateError: outside its time, or from a state that does not allow it.
+        """
+        now = self.clock() if now_s is None else now_s
         line = self.intent(intent_id).corridor.centre_line
         if now < line.start_s - _ACTIVATE_BEFORE_S:
             raise StateError(
@@ -231,11 +238,11 @@ class Airspace:
             )
         if now > line.end_s:
             raise StateError(f"{intent_id} should have landed {now - line.end_s:.0f} s ago; file it again")
-        return self._to(intent_id, IntentState.ACTIVATED)
+        return self._to(intent_id, IntentState.ACTIVATED, now)
 
-    def end(self, intent_id: str) -> OperationalIntent:
+    def end(self, intent_id: str, now_s: float | None = None) -> OperationalIntent:
         """The flight is over, or will not be flown; its room is free again. Raises StateError."""
-        return self._to(intent_id, IntentState.ENDED)
+        return self._to(intent_id, IntentState.ENDED, self.clock() if now_s is None else now_s)
 
     def cancel(self, intent_id: str) -> OperationalIntent:
         """Take back an accepted plan. Raises StateError once it is activated."""
@@ -280,18 +287,18 @@ class Airspace:
         }
         self._store.record(t_s, "position", intent_id, {}, position=document)
         if judged.inside and intent.state is IntentState.NONCONFORMING:
-            self._to(intent_id, IntentState.ACTIVATED)
+            self._to(intent_id, IntentState.ACTIVATED, t_s)
         elif not judged.inside and intent.state is IntentState.ACTIVATED:
-            self._to(intent_id, IntentState.NONCONFORMING)
+            self._to(intent_id, IntentState.NONCONFORMING, t_s)
         elif since is not None and t_s - since > _CONTINGENT_AFTER_S and intent.state is IntentState.NONCONFORMING:
-            self._to(intent_id, IntentState.CONTINGENT)
+            self._to(intent_id, IntentState.CONTINGENT, t_s)
         return judged
 
     def positions(self) -> dict[str, dict[str, Any]]:
         """The last judged position of each intent that reported one."""
         return self._store.positions()
 
-    def _to(self, intent_id: str, state: IntentState) -> OperationalIntent:
+    def _to(self, intent_id: str, state: IntentState, now_s: float) -> OperationalIntent:
         for _ in range(_MOST_TRIES):
             revision, _, _ = self._store.situation()
             intent = self.intent(intent_id)
@@ -306,7 +313,7 @@ class Airspace:
                 "ovn": changed.ovn,
             }
             with contextlib.suppress(Stale):
-                self._store.record(self.clock(), "state", intent_id, document, revision=revision, intent=changed)
+                self._store.record(now_s, "state", intent_id, document, revision=revision, intent=changed)
                 return changed
         raise StoreError(f"the airspace changed {_MOST_TRIES} times while {intent_id} was to become {state}; try again")
 

@@ -1,0 +1,205 @@
+"""``utm fly`` and ``utm monitor``: flights, live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from utm.cli.output import airspace_option, json_option, say, table, write_json
+from utm.errors import InputError
+
+if TYPE_CHECKING:
+    from utm.ops.fly import Update
+
+_COLUMNS = (
+    "flight",
+    "phase",
+    "time",
+    "height AMSL (m)",
+    "cross-track (m)",
+    "height error (m)",
+    "in corridor",
+    "battery",
+)
+
+
+@click.command()
+@click.argument("plan_ids", nargs=-1, required=True, metavar="ID...")
+@click.option(
+    "--link",
+    "links",
+    multiple=True,
+    required=True,
+    help="MAVLink of the drone, one for each ID in the same order, for example udpin://127.0.0.1:14540.",
+)
+@airspace_option
+@json_option
+@click.pass_context
+def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
+    """Send approved sky roads to their drones, start them in time and follow them to the ground.
+
+    The mission and the corridor's fence are uploaded, read back and confirmed in force before anything is armed. Times
+    are the drones' own. Exit code 1 when a flight did not stay inside its corridor to the end.
+
+    \b
+    Example:
+      utm fly medicine --link udpin://127.0.0.1:14540
+      utm fly med-1 insp-2 --link udpin://127.0.0.1:14540 --link udpin://127.0.0.1:14541
+    """
+    if len(links) != len(plan_ids):
+        raise InputError(
+            f"{len(plan_ids)} flights need as many links", field="--link", value=len(links), mend="Repeat --link."
+        )
+    from utm.adapters.px4 import Px4Vehicle
+    from utm.airspace import Airspace
+    from utm.ops.authority import Authority
+    from utm.ops.fly import Flight
+    from utm.ops.fly import fly as run
+
+    with Airspace.open(airspace_path) as airspace:
+        flights = [
+            Flight(airspace.intent(plan_id), airspace.city_map.frame, Px4Vehicle(link))
+            for plan_id, link in zip(plan_ids, links, strict=True)
+        ]
+        with _live() as show:
+            logs = asyncio.run(run(flights, Authority(airspace), on_update=show))
+    documents = [
+        {
+            "id": log.intent_id,
+            "conformed": log.conformed,
+            "landed": log.landed,
+            "reports": len(log.t_s),
+            "inside": int(log.inside.sum()),
+            "worst_cross_track_m": round(float(log.cross_track_m.max()), 2) if len(log.t_s) else None,
+            "worst_height_error_m": round(float(abs(log.height_error_m).max()), 2) if len(log.t_s) else None,
+            "error": str(log.error) if log.error else None,
+            "vehicle_said": list(log.said),
+        }
+        for log in logs
+    ]
+    if as_json:
+        write_json(documents)
+    else:
+        for document in documents:
+            say(
+                f"{document['id']}: {document['inside']} of {document['reports']} positions inside the corridor"
+                + (f"; {document['error']}" if document["error"] else ""),
+                style="green" if document["conformed"] else "red",
+                label="conforming" if document["conformed"] else "NOT conforming",
+            )
+    # What the world did (a lost link, a vehicle that refused) is another exit than a flight that strayed.
+    errors = [log.error for log in logs if log.error is not None]
+    from utm.cli.app import exit_code
+
+    ctx.exit(max([exit_code(error) for error in errors], default=0 if all(log.conformed for log in logs) else 1))
+
+
+@contextlib.contextmanager
+def _live():
+    """A callback for updates: a live table on a terminal, a line for each change of phase otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda update: say(f"{update.intent_id}: {update.sentence}") if update.sentence else None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    latest: dict[str, Update] = {}
+    with Live(console=Console(stderr=True), refresh_per_second=5) as live:
+
+        def show(update: Update) -> None:
+            if update.sentence:
+                live.console.print(f"{update.intent_id}: {update.sentence}", highlight=False, markup=False)
+            if update.verdict is not None or update.intent_id not in latest:
+                latest[update.intent_id] = update
+            live.update(_live_table(latest))
+
+        yield show
+
+
+def _live_table(latest: dict[str, Update]):
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD)
+    for column in _COLUMNS:
+        drawn.add_column(column)
+    for update in latest.values():
+        state, verdict = update.state, update.verdict
+        if state is None or verdict is None:
+            drawn.add_row(update.intent_id, update.phase, *[""] * (len(_COLUMNS) - 2))
+            continue
+        drawn.add_row(
+            update.intent_id,
+            update.phase,
+            time.strftime("%H:%M:%S UTC", time.gmtime(state.t_s)),
+            f"{state.amsl_m:.1f}",
+            f"{verdict.cross_track_m:.1f}",
+            f"{verdict.height_error_m:+.1f}",
+            "[green]inside[/]" if verdict.inside else "[bold red]OUTSIDE[/]",
+            f"{100 * state.battery_fraction:.0f} %",
+        )
+    return drawn
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Look again every second until Ctrl-C, and print what changes.")
+@airspace_option
+@json_option
+def monitor(follow, airspace_path, as_json) -> None:
+    """The live flights of an airspace, where they were last seen, and how they conform.
+
+    \b
+    Example:
+      utm monitor --follow
+    """
+    if follow and as_json:
+        raise click.UsageError("--json prints one document and cannot follow")
+    from utm.airspace import Airspace
+
+    with Airspace.open(airspace_path) as airspace:
+        rows = _sightings(airspace)
+        if as_json:
+            write_json(rows)
+            return
+        shown: list[dict] | None = None
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                if rows != shown:
+                    table("", tuple(rows[0]) if rows else ("nothing is live",), [tuple(row.values()) for row in rows])
+                    shown = rows
+                if not follow:
+                    return
+                time.sleep(1.0)
+                rows = _sightings(airspace)
+
+
+def _sightings(airspace) -> list[dict]:
+    from utm.airspace.documents import iso
+    from utm.model import Datum, IntentState
+
+    positions, rows = airspace.positions(), []
+    for intent in airspace.intents():
+        if intent.state is IntentState.ENDED:
+            continue
+        row = {"id": intent.id, "operator": intent.plan.operator, "state": str(intent.state)}
+        seen = positions.get(intent.id)
+        if seen is None:
+            row |= dict.fromkeys(("seen", "lon", "lat", "amsl_m", "cross_track_m", "height_error_m", "inside"))
+        else:
+            place = airspace.city_map.frame.waypoint(seen["enu_m"], Datum.AMSL)
+            row |= {
+                "seen": iso(seen["t_s"]),
+                "lon": round(place.lon_deg, 7),
+                "lat": round(place.lat_deg, 7),
+                "amsl_m": round(place.height_m, 1),
+                "cross_track_m": round(seen["cross_track_m"], 1),
+                "height_error_m": round(seen["height_error_m"], 1),
+                "inside": seen["inside"],
+            }
+        rows.append(row)
+    return rows
