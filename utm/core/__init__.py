@@ -1,5 +1,6 @@
 """The pure heart: flight space, search, timed motion, conflict, conformance. Arrays and model objects in and out."""
 
+from utm.core.clearance import HeightProfile, height_profile, least_distance
 from utm.core.columns import Columns, lowest_clear
 from utm.core.conflict import closest_approach, forbidden_delays, held, in_conflict, least_delay
 from utm.core.conformance import Judgement, judge
@@ -13,16 +14,19 @@ __all__ = [
     "FlightSpace",
     "GridPath",
     "GridPlanner",
+    "HeightProfile",
     "Judgement",
     "KeepOut",
     "closest_approach",
     "flight_space",
     "flight_time_s",
     "forbidden_delays",
+    "height_profile",
     "held",
     "in_conflict",
     "judge",
     "least_delay",
+    "least_distance",
     "lowest_clear",
     "pull_string",
     "segment_clear",
