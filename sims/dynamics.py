@@ -1,0 +1,268 @@
+"""A point-mass multicopter that flies as PX4's position controller makes one fly.
+
+Frame: metres east, north, up; the origin is home, ``up`` is height above home's ground. Speeds are ground speeds.
+The speed limits come from PX4's trajectory generator (``TrajMath.hpp``, ``TrajectoryConstraints.hpp`` and
+``PositionSmoothing.cpp``): the speed from which one can still stop with limited jerk, and the speed at which a corner
+can be rounded inside the acceptance radius. The motion that follows them is limited in acceleration and jerk.
+
+Wind acts in two ways: the vehicle leans against it and holds its ground track with an error that grows with the wind,
+and where the way asks for more airspeed than the vehicle has, it goes slower.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the controller may ask for, SI units; PX4's parameters of the same meaning in brackets."""
+
+    cruise_m_s: float
+    """Horizontal speed on the way (MPC_XY_CRUISE or a commanded speed, at most MPC_XY_VEL_MAX)."""
+    up_m_s: float
+    """MPC_Z_V_AUTO_UP, or MPC_TKO_SPEED while a take-off is low."""
+    down_m_s: float
+    """MPC_Z_V_AUTO_DN, or what the landing asks for near the ground."""
+    horizontal_m_s2: float
+    """MPC_ACC_HOR."""
+    up_m_s2: float
+    """MPC_ACC_UP_MAX."""
+    down_m_s2: float
+    """MPC_ACC_DOWN_MAX."""
+    jerk_m_s3: float
+    """MPC_JERK_AUTO."""
+    corner_gain: float
+    """MPC_XY_TRAJ_P: the share of the horizontal acceleration that a corner may use."""
+    acceptance_m: float
+    """NAV_ACC_RAD or the way point's own radius."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to go. ``previous`` is where the leg began, ``following`` where the way goes on; None means stop there."""
+
+    to: Vector
+    previous: Vector | None = None
+    following: Vector | None = None
+    descend_m_s: float | None = None
+    """Set for a landing: sink at this speed, whatever the height of ``to``."""
+
+
+@dataclass(slots=True)
+class Body:
+    """The moving state. ``position`` and ``velocity`` are the truth, errors included."""
+
+    path: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    """Where the controller's smooth trajectory is."""
+    speed: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    acceleration: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    error: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    """Tracking error that wind and control leave."""
+    error_rate: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    corner_speed_m_s: float = 0.0
+
+    @property
+    def position(self) -> Vector:
+        """Metres east, north, up."""
+        p, e = self.path, self.error
+        return (p[0] + e[0], p[1] + e[1], p[2] + e[2])
+
+    @property
+    def velocity(self) -> Vector:
+        """Metres per second east, north, up."""
+        v, r = self.speed, self.error_rate
+        return (v[0] + r[0], v[1] + r[1], v[2] + r[2])
+
+    def rest_at(self, position: Vector) -> None:
+        """Stand still at a place."""
+        self.path = list(position)
+        for part in (self.speed, self.acceleration, self.error, self.error_rate):
+            part[:] = [0.0, 0.0, 0.0]
+
+
+def stopping_speed(jerk: float, acceleration: float, distance: float, final: float = 0.0) -> float:
+    """Highest speed from which ``final`` can be reached within ``distance`` (PX4: computeMaxSpeedFromDistance)."""
+    b = 4.0 * acceleration * acceleration / jerk
+    c = -2.0 * acceleration * distance - final * final
+    return max(0.5 * (math.sqrt(b * b - 4.0 * c) - b), final)
+
+
+def stopping_distance(speed: float, jerk: float, acceleration: float) -> float:
+    """Distance in which PX4 plans to stop (computeBrakingDistanceFromVelocity): 8 m at 5 m/s, 24 m at 10 m/s."""
+    return speed * (speed / (2.0 * acceleration) + acceleration / jerk)
+
+
+def corner_speed(a: Vector, b: Vector, c: Vector, limits: Limits) -> float:
+    """Speed at which the corner at ``b`` is rounded inside the acceptance radius; 0 where the way ends."""
+    out_x, out_y = c[0] - b[0], c[1] - b[1]
+    in_x, in_y = b[0] - a[0], b[1] - a[1]
+    out_length, in_length = math.hypot(out_x, out_y), math.hypot(in_x, in_y)
+    if out_length < max(0.001, limits.acceptance_m) or in_length < 1e-6:
+        return 0.0
+    cosine = -(in_x * out_x + in_y * out_y) / (in_length * out_length)
+    opening = min(math.acos(max(-1.0, min(1.0, cosine))), math.pi - 1e-7)
+    lateral = limits.corner_gain * limits.horizontal_m_s2
+    return math.sqrt(lateral * limits.acceptance_m * math.tan(opening / 2.0))
+
+
+def wanted_velocity(body: Body, target: Target, limits: Limits) -> Vector:
+    """Velocity that PX4's PositionSmoothing asks for on the way to a target."""
+    x, y, z = body.path
+    to = target.to
+    dx, dy = to[0] - x, to[1] - y
+    distance = math.hypot(dx, dy)
+    turning = False
+    speed = math.hypot(body.speed[0], body.speed[1])
+    if target.previous is not None and speed > 0.2 and distance > limits.acceptance_m:
+        turning = (body.speed[0] * dx + body.speed[1] * dy) < 0.98 * speed * distance
+    at_target = 0.0
+    if target.following is not None:
+        at_target = corner_speed((x, y, z), to, target.following, limits)
+        # After the next way point PX4 looks no further: the vehicle must be able to stop at the one behind it.
+        beyond = math.hypot(target.following[0] - to[0], target.following[1] - to[1])
+        leave = stopping_speed(limits.jerk_m_s3, limits.horizontal_m_s2, beyond)
+        at_target = min(at_target, leave, limits.cruise_m_s)
+    allowed = min(limits.cruise_m_s, stopping_speed(limits.jerk_m_s3, limits.horizontal_m_s2, distance, at_target))
+    aim_x, aim_y = dx, dy
+    if turning and target.previous is not None:
+        allowed = min(allowed, body.corner_speed_m_s)
+        aim_x, aim_y = _onto_leg(x, y, target.previous, to, max(limits.acceptance_m, 5.0))
+    else:
+        body.corner_speed_m_s = allowed
+    reach = math.hypot(aim_x, aim_y)
+    vx, vy = (aim_x / reach * allowed, aim_y / reach * allowed) if reach > 1e-6 else (0.0, 0.0)
+    if target.descend_m_s is not None:
+        return (vx, vy, -target.descend_m_s)
+    dz = to[2] - z
+    if dz >= 0.0:
+        vz = min(limits.up_m_s, stopping_speed(limits.jerk_m_s3, limits.up_m_s2, dz))
+    else:
+        vz = -min(limits.down_m_s, stopping_speed(limits.jerk_m_s3, limits.down_m_s2, -dz))
+    return _along_slope((vx, vy, vz), allowed, distance, dz)
+
+
+def _along_slope(velocity: Vector, allowed: float, distance: float, dz: float) -> Vector:
+    """Slow the faster of the horizontal and the vertical motion, so that a sloping leg is flown as a straight line."""
+    vx, vy, vz = velocity
+    if distance < 1.0 or abs(dz) < 0.3:  # nothing left to share out: each axis settles by itself
+        return velocity
+    horizontal_s, vertical_s = distance / max(allowed, 1e-6), abs(dz) / max(abs(vz), 1e-6)
+    if horizontal_s >= vertical_s:
+        return (vx, vy, math.copysign(max(abs(dz) / horizontal_s, min(abs(vz), 0.1)), vz))
+    ratio = horizontal_s / vertical_s
+    return (vx * ratio, vy * ratio, vz)
+
+
+def _onto_leg(x: float, y: float, start: Vector, end: Vector, l1: float) -> tuple[float, float]:
+    """From (x, y) to the point of the leg's line at distance ``l1`` ahead (PX4: L1 guidance)."""
+    leg_x, leg_y = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(leg_x, leg_y)
+    if length < 1e-6:
+        return end[0] - x, end[1] - y
+    ux, uy = leg_x / length, leg_y / length
+    along = (x - start[0]) * ux + (y - start[1]) * uy
+    across = abs((x - start[0]) * uy - (y - start[1]) * ux)
+    ahead = math.sqrt(l1 * l1 - across * across) if l1 > across else 0.0
+    place = min(along + ahead, length)
+    return start[0] + ux * place - x, start[1] + uy * place - y
+
+
+class Multicopter:
+    """Moves a :class:`Body`. All chance comes from the generator handed in."""
+
+    def __init__(
+        self,
+        rng: random.Random,
+        wind_m_s: tuple[float, float] = (0.0, 0.0),
+        gust_m_s: float = 0.3,
+        airspeed_max_m_s: float = 18.0,
+        speeding_up_m_s2: float = 2.0,
+    ):
+        """Args:
+        wind_m_s: steady wind, the velocity of the air: east, north.
+        gust_m_s: standard deviation of the wind's changes.
+        airspeed_max_m_s: more than this the vehicle cannot fly through the air.
+        speeding_up_m_s2: horizontal acceleration that the airframe reaches, measured on PX4's simulated quadrotor;
+            braking reaches what PX4 asks for.
+        """
+        self.body = Body()
+        self.wind_m_s = wind_m_s
+        self.gust_m_s = gust_m_s
+        self.airspeed_max_m_s = airspeed_max_m_s
+        self.speeding_up_m_s2 = speeding_up_m_s2
+        self._rng = rng
+
+    def fly(self, target: Target, limits: Limits, dt: float) -> None:
+        """Move on by ``dt`` seconds towards a target."""
+        body = self.body
+        wanted = self._within_airspeed(wanted_velocity(body, target, limits))
+        self._approach_horizontal(wanted, limits, dt)
+        vertical = limits.up_m_s2 if wanted[2] > body.speed[2] else limits.down_m_s2
+        step = _jerk_limited(body.acceleration[2], wanted[2] - body.speed[2], vertical, limits.jerk_m_s3, dt)
+        body.acceleration[2] = step
+        body.speed[2] += step * dt
+        for axis in range(3):
+            body.path[axis] += body.speed[axis] * dt
+        self._disturb(dt)
+
+    def drift(self, down_m_s: float, dt: float) -> None:
+        """Sink without knowing where: the wind carries the vehicle along (no position estimate)."""
+        body = self.body
+        for axis, wind in enumerate(self.wind_m_s):
+            body.speed[axis] += (wind - body.speed[axis]) * min(1.0, dt / 5.0)
+        body.speed[2] += max(-3.0 * dt, min(3.0 * dt, -down_m_s - body.speed[2]))
+        for axis in range(3):
+            body.path[axis] += body.speed[axis] * dt
+
+    def _within_airspeed(self, ground: Vector) -> Vector:
+        air_x, air_y = ground[0] - self.wind_m_s[0], ground[1] - self.wind_m_s[1]
+        airspeed = math.hypot(air_x, air_y)
+        if airspeed <= self.airspeed_max_m_s:
+            return ground
+        scale = self.airspeed_max_m_s / airspeed
+        return (self.wind_m_s[0] + air_x * scale, self.wind_m_s[1] + air_y * scale, ground[2])
+
+    def _approach_horizontal(self, wanted: Vector, limits: Limits, dt: float) -> None:
+        body = self.body
+        dvx, dvy = wanted[0] - body.speed[0], wanted[1] - body.speed[1]
+        change = math.hypot(dvx, dvy)
+        faster = dvx * body.speed[0] + dvy * body.speed[1] >= 0.0
+        most = min(limits.horizontal_m_s2, self.speeding_up_m_s2) if faster else limits.horizontal_m_s2
+        # sqrt(2 j dv): the acceleration that can still be taken back in time when the speed is reached.
+        size = min(most, math.sqrt(2.0 * limits.jerk_m_s3 * change), change / dt)
+        ax, ay = (dvx / change * size, dvy / change * size) if change > 1e-9 else (0.0, 0.0)
+        jx, jy = ax - body.acceleration[0], ay - body.acceleration[1]
+        jerk, jerk_max = math.hypot(jx, jy), limits.jerk_m_s3 * dt
+        if jerk > jerk_max and size < change / dt:
+            ax = body.acceleration[0] + jx / jerk * jerk_max
+            ay = body.acceleration[1] + jy / jerk * jerk_max
+        body.acceleration[0], body.acceleration[1] = ax, ay
+        body.speed[0] += ax * dt
+        body.speed[1] += ay * dt
+
+    def _disturb(self, dt: float) -> None:
+        """Ornstein-Uhlenbeck tracking error: correlated over 4 s, its size grows with wind and gusts."""
+        body, gauss = self.body, self._rng.gauss
+        strength = math.hypot(*self.wind_m_s)
+        spread = (0.08 + 0.01 * strength + 0.1 * self.gust_m_s,) * 2 + (0.15,)
+        mean = (0.02 * self.wind_m_s[0], 0.02 * self.wind_m_s[1], 0.0)
+        keep = math.exp(-dt / 4.0)
+        kick = math.sqrt(1.0 - keep * keep)
+        for axis in range(3):
+            before = body.error[axis]
+            body.error[axis] = mean[axis] + (before - mean[axis]) * keep + spread[axis] * kick * gauss(0.0, 1.0)
+            rate = (body.error[axis] - before) / dt
+            body.error_rate[axis] += (rate - body.error_rate[axis]) * min(1.0, dt / 1.0)
+
+
+def _jerk_limited(acceleration: float, change: float, most: float, jerk: float, dt: float) -> float:
+    size = min(most, math.sqrt(2.0 * jerk * abs(change)), abs(change) / dt)
+    wanted = math.copysign(size, change)
+    if size >= abs(change) / dt:
+        return wanted
+    return acceleration + max(-jerk * dt, min(jerk * dt, wanted - acceleration))
