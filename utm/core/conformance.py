@@ -99,7 +99,7 @@ def _compare(
         elif z > above + _HAIR_M or z < -below - _HAIR_M:
             high = low - 1.0
         if low <= high:
-            t = _least(x, y, z, vx, vy, vz, low, high)
+            t = _least(x, y, z, vx, vy, vz, low, high, now - times[i])
             h, d = math.hypot(x - vx * t, y - vy * t), z - vz * t
             if h <= half_width + _HAIR_M and (
                 not found or h < cross - _HAIR_M or (h <= cross + _HAIR_M and abs(d) < abs(height))
@@ -121,15 +121,15 @@ def _beyond(x: float, y: float, z: float, half_width: float, below: float, above
 
 
 @kernel
-def _least(x: float, y: float, z: float, vx: float, vy: float, vz: float, low: float, high: float) -> float:
-    """The time in [low, high] of least horizontal distance; on a vertical or resting piece, of least height error."""
+def _least(x: float, y: float, z: float, vx: float, vy: float, vz: float, low: float, high: float, now: float) -> float:
+    """The time in [low, high] of least horizontal distance; on a vertical piece, of least height error; at rest, now."""
     square = vx * vx + vy * vy
     if square > 1e-18:
         t = (x * vx + y * vy) / square
     elif vz != 0.0:
         t = z / vz
     else:
-        t = low
+        t = now
     return max(min(t, high), low)
 
 

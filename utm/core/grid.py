@@ -123,10 +123,8 @@ class GridPlanner:
             )
             expansions += tried
             if status == _FOUND:
-                cells = _trace(self._words, self.shape, goal, self._moves[0])
-                straight, flat, steep = np.bincount(np.abs(np.diff(cells, axis=0)).sum(axis=1), minlength=4)[1:]
-                cost = float(straight + math.sqrt(2) * flat + math.sqrt(3) * steep)
-                return GridPath(cells, cost, expansions)
+                cells, straight, flat, steep = _trace(self._words, self.shape, goal, self._moves[0])
+                return GridPath(cells, straight + math.sqrt(2) * flat + math.sqrt(3) * steep, expansions)
             if status == _NO_WAY:
                 raise NoPath(f"there is no way from {start} to {goal}")
             if status == _TOO_LONG:
@@ -136,7 +134,7 @@ class GridPlanner:
 
 def _walls(packed: NDArray[np.uint8], nz: int) -> NDArray[np.int64]:
     """Bits (nx + 2, ny + 2, words), 1 where blocked or outside: bit b of word w is voxel 62 w + b - 1 of its column."""
-    nx, ny, _ = packed.shape
+    nx, ny = packed.shape[:2]
     words = -(-nz // _SPAN)
     walls = np.full((nx + 2, ny + 2, words), -1, np.int64)
     _spread(packed, nz, walls)
@@ -145,15 +143,22 @@ def _walls(packed: NDArray[np.uint8], nz: int) -> NDArray[np.int64]:
 
 @kernel
 def _spread(packed: Any, nz: int, walls: Any) -> None:
-    nx, ny, _ = packed.shape
+    """Copy columns of bits (nx, ny, bytes) into overlapping words; what lies outside stays 1."""
+    nx, ny, width = packed.shape
+    outside = np.int64(0xFF << (nz & 7)) & 0xFF if nz & 7 else np.int64(0)  # bits of the last byte above the volume
     for x in range(nx):
         for y in range(ny):
             for w in range(walls.shape[2]):
+                bottom = _SPAN * w - 1
                 word = np.int64(0)
-                for b in range(64):
-                    z = _SPAN * w + b - 1
-                    if z < 0 or z >= nz or (packed[x, y, z >> 3] >> (z & 7)) & 1:
-                        word |= np.int64(1) << b
+                for byte in range(bottom >> 3, ((bottom + 63) >> 3) + 1):
+                    bits = np.int64(0xFF)
+                    if 0 <= byte < width:
+                        bits = np.int64(packed[x, y, byte])
+                        if byte == width - 1:
+                            bits |= outside
+                    shift = 8 * byte - bottom
+                    word |= bits << shift if shift >= 0 else bits >> -shift
                 walls[x + 1, y + 1, w] = word
 
 
@@ -380,7 +385,8 @@ def _explore(
 
 @kernel
 def _trace(words: Any, shape: Any, goal: Any, steps: Any) -> Any:
-    """The cells (n, 3) from the start to the goal, by the directions that the search left in the words."""
+    """The cells (n, 3) from the start to the goal by the directions that the search left in the words, and how many
+    of the steps change one, two and three coordinates."""
     ny, nz = shape[1], shape[2]
     count = 1
     x, y, z = goal[0], goal[1], goal[2]
@@ -390,10 +396,12 @@ def _trace(words: Any, shape: Any, goal: Any, steps: Any) -> Any:
         came = words[(x * ny + y) * nz + z] & 31
         count += 1
     cells = np.empty((count, 3), np.int32)
+    kinds = np.zeros(4, np.int64)
     x, y, z = goal[0], goal[1], goal[2]
     for k in range(count - 1, -1, -1):
         cells[k, 0], cells[k, 1], cells[k, 2] = x, y, z
         came = words[(x * ny + y) * nz + z] & 31
         if came != _START:
+            kinds[abs(steps[came, 0]) + abs(steps[came, 1]) + abs(steps[came, 2])] += 1
             x, y, z = x - steps[came, 0], y - steps[came, 1], z - steps[came, 2]
-    return cells
+    return cells, kinds[1], kinds[2], kinds[3]
