@@ -51,7 +51,7 @@ from utm.model import (
 _DAY_S = 86400.0
 #: Bounds of the searches below: counts, never clocks, so that a decision can be replayed.
 _MOST_DELAYS = 200
-_MOST_HEIGHTS = 4
+_MOST_HEIGHTS = 8
 _MOST_DETOURS = 6
 _MOST_LANDINGS = 24
 #: How far a delivery may be moved to become possible, and how far from its old place to look first.
@@ -249,17 +249,26 @@ def _later(case: _Case, asked: _Option, latest_s: float) -> _Option | None:
 
 
 def _higher(case: _Case, asked: _Option):
-    """The least height, in steps of one corridor and its vertical separation, that passes over or under everybody."""
-    step = math.ceil((2 * case.rules.half_height_m + case.rules.separation_vertical_m) / case.situation.skies.cell_m)
-    for count in range(1, _MOST_HEIGHTS + 1):
-        metres = count * step * case.situation.skies.cell_m
+    """The least height, in steps of a planning voxel, that passes over everybody."""
+    cell = case.situation.skies.cell_m
+    metres, option = 0.0, asked
+    for _ in range(_MOST_HEIGHTS):
+        needed = max((_missing_height(case, option.line, other) for other in case.met(option.line)), default=0.0)
+        if needed == 0.0:
+            yield "height", option, f"Flies {metres:.0f} m higher."
+            return
+        metres += math.ceil(needed / cell) * cell
         try:
             option = case.free_flight(asked.departure_s, raise_m=metres)
         except (Refusal, CannotFly):
             return
-        if not case.met(option.line):
-            yield "height", option, f"Flies {metres:.0f} m higher."
-            return
+
+
+def _missing_height(case: _Case, line: Trajectory, other: OperationalIntent) -> float:
+    """How much higher ``line`` would have to be where it meets a neighbour to pass over it (metres, above 0)."""
+    _, when = case.meeting(line, other)
+    above = float(line.at(when)[2] - other.corridor.centre_line.at(when)[2])
+    return max(case.apart(other)[1] - above, case.situation.skies.cell_m)
 
 
 def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
@@ -276,7 +285,10 @@ def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
         met = case.met(option.line)
         if not met:
             extra = option.route.length_m - asked.route.length_m
-            yield "route", option, f"Flies another way, {max(extra, 0.0):.0f} m longer."
+            length = f"{abs(extra):.0f} m {'longer' if extra >= 0 else 'shorter'}"
+            top = option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max()
+            height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
+            yield "route", option, f"Flies another way, {length}{height}."
             return
 
 

@@ -288,7 +288,7 @@ def _check_zone(columns: Columns, place: Place, zone: GeoZone, out: KeepOut, *, 
 
 def _column_top(space: FlightSpace, place: Place) -> NDArray[np.float64]:
     """Where the column over a pad enters the flight space: the centre height of the lowest free voxel above it."""
-    i, j, k = space.voxel(place.enu_m)
+    i, j, k = np.floor(space.to_grid(place.enu_m)).astype(int)
     nx, ny, _ = space.blocked.shape
     if 0 <= i < nx and 0 <= j < ny:
         free = np.flatnonzero(~space.blocked[i, j, max(k + 1, 0) :])
@@ -303,7 +303,7 @@ def _column_top(space: FlightSpace, place: Place) -> NDArray[np.float64]:
 
 
 def _in_flight(space: FlightSpace, place: Place) -> NDArray[np.float64]:
-    i, j, k = space.voxel(place.enu_m)
+    i, j, k = np.floor(space.to_grid(place.enu_m)).astype(int)
     nx, ny, nz = space.blocked.shape
     if not (0 <= i < nx and 0 <= j < ny and 0 <= k < nz) or space.blocked[i, j, k]:
         raise Refusal(

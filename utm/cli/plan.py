@@ -286,9 +286,9 @@ def _print_decision(document: dict, *, route: bool = False) -> None:
     for reason in document["reasons"]:
         click.echo(f"  {'because' if change is None else 'asked for'}: {reason['sentence']} [{reason['code']}]")
     if change:
-        click.echo(f"  change: {change['sentence']} ({change['kind']}, arrives {change['cost_s']:.0f} s later)")
+        click.echo(f"  change: {change['sentence']} ({change['kind']}, {_arrival(change)})")
     for other in document["other_changes"]:
-        click.echo(f"  also possible: {other['sentence']} ({other['kind']}, arrives {other['cost_s']:.0f} s later)")
+        click.echo(f"  also possible: {other['sentence']} ({other['kind']}, {_arrival(other)})")
     if document["intent"]:
         intent = document["intent"]
         click.echo(f"  {intent['state']}, departs {intent['departure']}, arrives {intent['arrival']}")
@@ -298,6 +298,10 @@ def _print_decision(document: dict, *, route: bool = False) -> None:
         click.echo(f"  least {kept}")
     if document["alternative"]:
         click.echo(f"  instead: {document['alternative']['change']['sentence']}")
+
+
+def _arrival(change: dict) -> str:
+    return f"arrives {abs(change['cost_s']):.0f} s {'later' if change['cost_s'] >= 0 else 'earlier'}"
 
 
 def _print_route(points: list[dict]) -> None:
