@@ -60,6 +60,11 @@ def command_of(message: Any) -> Command:
     return Command(message.command, params, x, y, message.z)
 
 
+def _whole(value: float) -> int:
+    """A parameter that stands for an integer; 0 where a ground station left it NaN."""
+    return round(value) if math.isfinite(value) else 0
+
+
 class Commands:
     """Answers one vehicle's commands."""
 
@@ -101,7 +106,7 @@ class Commands:
             return
         if command.id == mavlink.MAV_CMD_GET_MESSAGE_INTERVAL:
             acknowledge(_ACCEPTED)
-            asked = int(command.params[0])
+            asked = _whole(command.params[0])
             self._send(mavlink.MAVLink_message_interval_message(asked, self._telemetry.interval(asked)), address)
             return
         handler = self._handlers.get(command.id)
@@ -115,15 +120,14 @@ class Commands:
     @staticmethod
     def _requested_message(command: Command) -> int | None:
         if command.id == mavlink.MAV_CMD_REQUEST_MESSAGE:
-            return int(command.params[0])
+            return _whole(command.params[0])
         return {
             mavlink.MAV_CMD_GET_HOME_POSITION: mavlink.MAVLINK_MSG_ID_HOME_POSITION,
             mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION,
-            mavlink.MAV_CMD_REQUEST_PROTOCOL_VERSION: mavlink.MAVLINK_MSG_ID_PROTOCOL_VERSION,
         }.get(command.id)
 
     def _arm(self, command: Command) -> int:
-        action, force = command.params[0], round(command.params[1]) == _FORCE
+        action, force = command.params[0], _whole(command.params[1]) == _FORCE
         if action not in (0.0, 1.0):
             self._say(_CRITICAL, f"Unsupported ARM_DISARM param: {action:.3f}")
             return _UNSUPPORTED
@@ -134,10 +138,10 @@ class Commands:
 
     def _set_mode(self, command: Command) -> int:
         base, main, sub, _ = command.params
-        if not int(base) & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
+        if not _whole(base) & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
             self._say(_CRITICAL, "Unsupported base mode")
             return _REJECTED
-        return self._change_mode(int(main), int(sub))
+        return self._change_mode(_whole(main), _whole(sub))
 
     def _change_mode(self, main: int, sub: int) -> int:
         mode = mode_of(main, sub)
@@ -170,7 +174,7 @@ class Commands:
 
     def _reposition(self, command: Command) -> int:
         autopilot = self._autopilot
-        asks_mode = int(command.params[1]) & 1 if math.isfinite(command.params[1]) else 0
+        asks_mode = _whole(command.params[1]) & 1
         if not asks_mode and autopilot.mode is not Mode.HOLD:
             return _DENIED
         if asks_mode and self._switch(Mode.HOLD) != _ACCEPTED:
@@ -203,14 +207,15 @@ class Commands:
         return _ACCEPTED if autopilot.arm("mission start") else _REJECTED
 
     def _mission_current(self, command: Command) -> int:
-        index = int(command.params[0])
+        index = _whole(command.params[0])
         if not 0 <= index < len(self._autopilot.navigator.items):
             return _DENIED
         self._autopilot.navigator.set_current(index)
         return _ACCEPTED
 
     def _set_interval(self, command: Command) -> int:
-        known = self._telemetry.set_interval(int(command.params[0] + 0.5), command.params[1])
+        interval_us = command.params[1]
+        known = math.isfinite(interval_us) and self._telemetry.set_interval(_whole(command.params[0]), interval_us)
         return _ACCEPTED if known else _FAILED
 
 

@@ -38,7 +38,6 @@ RATES_HZ: dict[str, float] = {
     "HOME_POSITION": 0.5,
     "MISSION_CURRENT": 1.0,
     "AUTOPILOT_VERSION": 0.0,
-    "PROTOCOL_VERSION": 0.0,
 }
 
 _CELLS, _FULL_MV, _EMPTY_MV = 4, 4050, 3600
@@ -296,9 +295,6 @@ class Telemetry:
             _CAPABILITIES, _VERSION, _VERSION, 0, 0, [0] * 8, [0] * 8, [0] * 8, 0, 0,
             self._autopilot.params["MAV_SYS_ID"],
         )  # fmt: skip
-
-    def _protocol_version(self) -> Any:
-        return mavlink.MAVLink_protocol_version_message(200, 100, 200, [0] * 8, [0] * 8)
 
 
 def _name(message_id: int) -> str:

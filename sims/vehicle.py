@@ -10,6 +10,7 @@ stamp in a message is simulated time.
 
 from __future__ import annotations
 
+import logging
 import random
 import select
 import threading
@@ -240,7 +241,9 @@ class Fleet:
     def _run(self) -> None:
         try:
             run_fleet(self.vehicles, self.speed, self._stop)
-        except BaseException as error:  # noqa: BLE001  handed over to the thread that calls stop()
+        except BaseException as error:
+            # Handed over to the thread that calls stop(); said at once, because that may be a long time from now.
+            logging.getLogger(__name__).exception("the simulated vehicles stopped")
             self._failure = error
 
     def _close(self) -> None:

@@ -1,0 +1,333 @@
+"""The main job, whole: a survey becomes a map, three operators ask, two drones fly, and it is all judged and shown.
+
+Nothing here is special to the demo but the story: it calls what the command line calls, on the sample city.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import importlib.util
+import json
+import shutil
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sims.vehicle import Fleet, VehicleConfig
+from utm import Airspace, CityMap
+from utm.adapters.px4 import Px4Vehicle
+from utm.airspace import decision_document, read_plan, read_zones
+from utm.errors import InputError
+from utm.mapping.ingest import build_map
+from utm.model import Datum, Decision, OperationalIntent, Trajectory
+from utm.ops.authority import Authority
+from utm.ops.fly import Flight, Update, fly
+from utm.ops.log import FlightLog, separation
+# RPT
+
+_SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample_dsm"
+#: A Tuesday morning: the school is in.
+_MORNING_S = datetime.datetime.fromisoformat("2026-10-20T10:00:00+09:00").timestamp()
+#: Plans are filed this long before.
+_FILED_BEFORE_S = 1800.0
+#: Wall time for two drones to be found, loaded and confirmed before the first departs.
+_PREPARATION_WALL_S = 10.0
+#: What `make demo` writes into its folder; anything else in there is somebody's own.
+_OURS = {"survey", "map", "airspace", "plans", "pictures", "report.html", "result.json"}
+
+Tell = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+def run(out: Path, *, seed: int | None, speed: float, tell: Tell, progress: Progress | None = None) -> dict[str, Any]:
+    """Run the demo; returns what ``result.json`` holds.
+
+    Args:
+        out: folder to make anew.
+        seed: another town of the sample's generator; None for the sample itself.
+        speed: simulated seconds per wall second in flight.
+        tell: takes a line for a person.
+        progress: takes (stage, done, total) while the map is built.
+    """
+    began = time.monotonic()
+    stages: dict[str, float] = {}
+
+    def staged(name: str, since: float) -> float:
+        stages[name] = round(time.monotonic() - since, 2)
+        return time.monotonic()
+
+    _make_anew(out)
+    survey = _SAMPLE if seed is None else _generate(seed, out / "survey")
+    mark = staged("survey", began)
+    city_map = build_map(
+        [survey / "dsm.tif", survey / "survey_centre.laz"],
+        out / "map",
+        terrain=[survey / "dtm.tif"],
+        resolution_m=2.0,
+        progress=progress,
+    )
+    tell(f"map: {city_map.size[0]} x {city_map.size[1]} cells of {city_map.resolution_m:g} m, {city_map.version[:12]}")
+    mark = staged("map", mark)
+
+    zones, places = read_zones(survey / "zones.geojson"), _places(survey)
+    filed_s = _MORNING_S - _FILED_BEFORE_S
+    with Airspace.create(out / "airspace", city_map, clock=lambda: filed_s) as airspace:
+        airspace.add_zones(zones)
+        decisions = _ask(airspace, places, out / "plans", tell)
+        mark = staged("admission", mark)
+        granted = [decision.intent for decision in decisions if decision.intent is not None]
+        logs = _fly(airspace, granted, speed, tell)
+        mark = staged("flight", mark)
+
+    document = _result(airspace, decisions, logs)
+    flown = _flown(city_map, airspace, zones, decisions, logs, places, seed)
+    document |= {"seed": seed, "speed": speed, "stages_s": stages}
+    draw_all(flown, document, out)
+    staged("report", mark)
+    document["wall_s"] = round(time.monotonic() - began, 1)
+    (out / "result.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return document
+
+
+def _make_anew(out: Path) -> None:
+    if out.exists():
+        strange = sorted({entry.name for entry in out.iterdir()} - _OURS) if out.is_dir() else [out.name]
+        if strange:
+            raise InputError(
+                f"holds {', '.join(strange[:3])}, which the demo did not write", file=out, mend="Choose another --out."
+            )
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+
+
+def _generate(seed: int, folder: Path) -> Path:
+    specification = importlib.util.spec_from_file_location("sample_generator", _SAMPLE / "generate.py")
+    assert specification is not None and specification.loader is not None  # noqa: S101 - the file is in the checkout
+    generator = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(generator)
+    generator.generate(seed, folder)
+    return folder
+
+
+def _places(survey: Path) -> dict[str, dict[str, Any]]:
+    """Vertiports by id, in the words of a flight plan file."""
+    features = json.loads((survey / "vertiports.geojson").read_text(encoding="utf-8"))["features"]
+    return {
+        feature["properties"]["id"]: {
+            "lon": feature["geometry"]["coordinates"][0],
+            "lat": feature["geometry"]["coordinates"][1],
+            "height": {"value_m": feature["properties"]["height_m"], "datum": feature["properties"]["datum"]},
+        }
+        for feature in features
+    }
+
+
+def _ask(airspace: Airspace, places: dict[str, Any], folder: Path, tell: Tell) -> list[Decision]:
+    """Three operators file their plans, one after the other."""
+    folder.mkdir()
+
+    def file(name: str, operator: str, aircraft: str, way: tuple[str, str], at_s: float, zones: Sequence[str] = ()):
+        moment = datetime.datetime.fromtimestamp(at_s, datetime.timezone(datetime.timedelta(hours=9)))
+        document = {
+            "id": name,
+            "operator": operator,
+            "aircraft": {"class": aircraft},
+            "origin": places[way[0]],
+            "destination": places[way[1]],
+            "earliest_departure": moment.isoformat(),
+            "latest_departure": (moment + datetime.timedelta(minutes=20)).isoformat(),
+            "authorisations": list(zones),
+        }
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return read_plan(path)
+
+    def submit(plan) -> Decision:
+        decision = airspace.submit(plan)
+        tell(f"{plan.id}: {_sentence(decision)}")
+        return decision
+
+    town = ("did-centre",)
+    medicine = file("medicine", "Kaga medical centre", "quad-cargo", ("hospital", "culture-hall"), _MORNING_S, town)
+    first = submit(medicine)
+    if first.intent is None:
+        raise InputError(f"the first plan was refused: {_sentence(first)}", file=folder / "medicine.json")
+    # The inspection is filed for the minute at which it would cross the medicine's way just when the medicine is there.
+    wish = file("inspection", "Power company", "quad", ("depot", "waterworks"), _MORNING_S, town)
+    _, line, _ = airspace.route(wish)
+    start_s = _MORNING_S + _head_on(first.intent.corridor.centre_line, line)
+    second = submit(file("inspection", "Power company", "quad", ("depot", "waterworks"), start_s, town))
+    third = submit(file("delivery", "Shop delivery", "quad", ("station", "school-gate"), _MORNING_S, town))
+    return [first, second, third]
+
+
+def _head_on(granted: Trajectory, wish: Trajectory) -> float:
+    """The delay (whole seconds) of ``wish`` that brings both to where their ways cross at the same time."""
+    own, other = (np.arange(line.start_s, line.end_s, 1.0) for line in (wish, granted))
+    here, there = (np.array([line.at(t) for t in times]) for line, times in ((wish, own), (granted, other)))
+    apart = np.hypot(here[:, None, 0] - there[None, :, 0], here[:, None, 1] - there[None, :, 1])
+    i, j = np.unravel_index(apart.argmin(), apart.shape)
+    return float(round(other[j] - own[i]))
+
+
+def _sentence(decision: Decision) -> str:
+    if decision.intent is None:
+        instead = f" Instead: {decision.alternative_change.sentence}" if decision.alternative_change else ""
+        return f"refused. {' '.join(reason.sentence for reason in decision.reasons)}{instead}"
+    return "approved as asked." if decision.change is None else f"approved. {decision.change.sentence}"
+
+
+def _fly(airspace: Airspace, intents: Sequence[OperationalIntent], speed: float, tell: Tell) -> list[FlightLog]:
+    """Both drones at once, as simulated vehicles on loopback."""
+    city_map = airspace.city_map
+    ground = _ground(city_map)
+    switched_on_s = min(intent.corridor.centre_line.start_s for intent in intents) - _PREPARATION_WALL_S * speed
+    configs, vehicles = [], []
+    for number, intent in enumerate(intents):
+        port = _free_port()
+        pad = city_map.frame.waypoint(intent.corridor.centre_line.enu_m[0], Datum.AMSL)
+        configs.append(
+            VehicleConfig(
+                lon_deg=pad.lon_deg,
+                lat_deg=pad.lat_deg,
+                ground_amsl_m=pad.height_m,
+                instance=number,
+                start_utc_s=switched_on_s,
+                wind_m_s=(2.0, -1.0),
+                seed=number,
+                ground_amsl=ground,
+                ports=(0, port),
+            )
+        )
+        vehicles.append(Px4Vehicle(f"udpin://127.0.0.1:{port}"))
+    flights = [Flight(intent, city_map.frame, vehicle) for intent, vehicle in zip(intents, vehicles, strict=True)]
+
+    def show(update: Update) -> None:
+        if update.sentence:
+            tell(f"{update.intent_id}: {update.sentence}")
+
+    with Fleet(configs, speed=speed):
+        return asyncio.run(fly(flights, Authority(airspace), on_update=show))
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _ground(city_map: CityMap) -> Callable[[float, float], float]:
+    """Height AMSL of whatever a drone would land on, by longitude and latitude."""
+    nx, ny = city_map.size
+    cell = city_map.resolution_m
+    surface = city_map.window(0.0, 0.0, nx * cell, ny * cell).surface_m
+    frame = city_map.frame
+
+    def amsl_m(lon_deg: float, lat_deg: float) -> float:
+        east, north = frame.to_map(lon_deg, lat_deg)
+        i, j = min(max(int(east // cell), 0), nx - 1), min(max(int(north // cell), 0), ny - 1)
+        return float(frame.height(float(surface[i, j]), Datum.AMSL, lon_deg, lat_deg))
+
+    return amsl_m
+
+
+def _result(airspace: Airspace, decisions: Sequence[Decision], logs: Sequence[FlightLog]) -> dict[str, Any]:
+    rules = airspace.rules
+    apart = separation(*logs)
+    nearest: dict[str, Any] = {"horizontal_m": None, "vertical_m": None, "time_s": None}
+    kept = True
+    if len(apart.t_s):
+        share = np.maximum(
+            apart.horizontal_m / rules.separation_horizontal_m, apart.vertical_m / rules.separation_vertical_m
+        )
+        worst = int(share.argmin())
+        kept = bool(share[worst] >= 1.0)
+        nearest = {
+            "horizontal_m": round(float(apart.horizontal_m[worst]), 2),
+            "vertical_m": round(float(apart.vertical_m[worst]), 2),
+            "time_s": round(float(apart.t_s[worst]), 2),
+        }
+    nearest |= {
+        "required_horizontal_m": rules.separation_horizontal_m,
+        "required_vertical_m": rules.separation_vertical_m,
+        "kept": kept,
+    }
+    as_told = decisions[0].approved and decisions[0].change is None
+    as_told = as_told and decisions[1].change is not None and not decisions[2].approved
+    flights = [_flight_row(airspace, log) for log in logs]
+    return {
+        "ok": bool(as_told and kept and len(logs) == 2 and all(log.conformed for log in logs)),
+        "decisions": [
+            {
+                "plan": decision.plan.id,
+                "operator": decision.plan.operator,
+                "status": "approved" if decision.approved else "refused",
+                "sentence": _sentence(decision).split(". ", 1)[-1]
+                if decision.change or not decision.approved
+                else "as asked",
+                "document": decision_document(airspace.city_map, decision),
+            }
+            for decision in decisions
+        ],
+        "flights": flights,
+        "separation": nearest,
+        "map": {"version": airspace.city_map.version, "cells": list(airspace.city_map.size)},
+        "rules": dataclasses.asdict(rules),
+    }
+
+
+def _flight_row(airspace: Airspace, log: FlightLog) -> dict[str, Any]:
+    rules = airspace.rules
+    seen = len(log.t_s) > 0
+    return {
+        "id": log.intent_id,
+        "conformed": log.conformed,
+        "landed": log.landed,
+        "positions": len(log.t_s),
+        "inside": int(log.inside.sum()),
+        "airborne_s": round(float(log.t_s[-1] - log.t_s[0]), 1) if seen else 0.0,
+        "worst_cross_track_m": round(float(log.cross_track_m.max()), 2) if seen else 0.0,
+        "worst_height_error_m": round(float(np.abs(log.height_error_m).max()), 2) if seen else 0.0,
+        "half_width_m": rules.half_width_m,
+        "half_height_m": rules.half_height_m,
+        "error": None if log.error is None else str(log.error),
+        "vehicle_said": list(log.said),
+    }
+
+
+def _flown(city_map, airspace, zones, decisions, logs, places, seed) -> Flown:
+    by_id = {decision.intent.id: decision for decision in decisions if decision.intent is not None}
+    return Flown(
+        city_map=city_map,
+        zones=tuple(zones),
+        flights=tuple(
+            FlownFlight(
+                intent=by_id[log.intent_id].intent,
+                t_s=log.t_s,
+                enu_m=log.enu_m,
+                cross_track_m=log.cross_track_m,
+                height_error_m=log.height_error_m,
+                inside=log.inside,
+                decision_line=_sentence(by_id[log.intent_id]),
+            )
+            for log in logs
+        ),
+        rules=airspace.rules,
+        refused=tuple(
+            (
+                decision.plan.id,
+                " ".join(reason.sentence for reason in decision.reasons),
+                decision.alternative_change.sentence if decision.alternative_change else "",
+            )
+            for decision in decisions
+            if not decision.approved
+        ),
+        places=tuple((name, place["lon"], place["lat"]) for name, place in places.items()),
+        title="First flight" if seed is None else f"First flight, town {seed}",
+    )
