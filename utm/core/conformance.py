@@ -122,7 +122,7 @@ def _beyond(x: float, y: float, z: float, half_width: float, below: float, above
 
 @kernel
 def _least(x: float, y: float, z: float, vx: float, vy: float, vz: float, low: float, high: float, now: float) -> float:
-    """The time in [low, high] of least horizontal distance; on a vertical piece, of least height error; at rest, now."""
+    """The time in [low, high] of least horizontal distance; vertically, of least height error; at rest, now."""
     square = vx * vx + vy * vy
     if square > 1e-18:
         t = (x * vx + y * vy) / square
