@@ -26,7 +26,6 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.features import rasterize
-from rasterio.transform import from_origin
 
 CRS_NAME = "EPSG:6675+6695"
 WEST, SOUTH = -79000.0, 32600.0
@@ -103,7 +102,7 @@ def burn(shapes: list[tuple[NDArray, float]]) -> Array:
     ]
     if not geometry:
         return np.full((HEIGHT, WIDTH), -np.inf, np.float32)
-    transform = from_origin(0, HEIGHT, 1, 1)
+    transform = rasterio.Affine(1, 0, 0, 0, -1, HEIGHT)
     return rasterize(geometry, (HEIGHT, WIDTH), fill=-np.inf, transform=transform, dtype="float32")
 
 
@@ -223,7 +222,7 @@ def houses(
                 parts = int(rng.integers(1, 4))
                 width = 84.0 / parts
                 for k in range(parts):
-                    tall = 10 + 50 * nearness * rng.random() ** 0.9
+                    tall = 10 + 50 * min(1.0, 1.25 * nearness) * rng.random() ** 0.8
                     place(
                         u0 + 6 + width * (k + 0.5),
                         v0 + 33,
@@ -382,7 +381,7 @@ def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Corners of the largest connected part of a mask, thinned to every fifth."""
     from rasterio.features import shapes
 
-    transform = from_origin(0, HEIGHT, 1, 1)
+    transform = rasterio.Affine(1, 0, 0, 0, -1, HEIGHT)
     rings = [shape["coordinates"][0] for shape, _ in shapes(mask.astype(np.uint8), mask=mask, transform=transform)]
     return np.array(max(rings, key=len)[:-1:5], dtype=np.float64)
 
@@ -462,7 +461,7 @@ def write_raster(path: Path, heights: Array, holes: NDArray[np.bool_] | None = N
     data = heights if holes is None else np.where(holes, np.float32(NODATA), heights)
     profile = {
         "driver": "GTiff", "width": WIDTH, "height": HEIGHT, "count": 1, "dtype": "float32", "nodata": NODATA,
-        "crs": CRS.from_string(CRS_NAME), "transform": from_origin(WEST, SOUTH + HEIGHT, 1, 1),
+        "crs": CRS.from_string(CRS_NAME), "transform": rasterio.Affine(1, 0, WEST, 0, -1, SOUTH + HEIGHT),
         "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 7, "predictor": 3,
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as target:

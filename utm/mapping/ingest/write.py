@@ -13,7 +13,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.transform import from_origin
 
 from utm.errors import MapError
 from utm.mapping.ingest.grid import Grid
@@ -92,7 +91,7 @@ def _write_cog(file: Path, cells: NDArray, grid: Grid, frame: Mapping[str, objec
         "count": 1,
         "dtype": dtype,
         "crs": compound_crs(str(frame["crs"]), Datum(str(frame["vertical"]))),
-        "transform": from_origin(grid.west, grid.north, grid.cell_m, grid.cell_m),
+        "transform": rasterio.Affine(grid.cell_m, 0, grid.west, 0, -grid.cell_m, grid.north),
         "compress": "deflate",
         "level": 6,
         "predictor": _PREDICTOR[dtype],

@@ -1,0 +1,95 @@
+"""From heights to colours: shaded relief and what stands on the ground. Arrays are ``[ix, iy]``, metres."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Heights = NDArray[np.float32]
+Colours = NDArray[np.float32]
+
+#: Height above the terrain from which a cell counts as an object.
+OBJECT_M = 2.0
+
+# Height of terrain above the map's lowest ground (m), colour: pale greens to warm stone, light enough to draw on
+_RELIEF = (
+    (0, "#e4ecd9"),
+    (8, "#eaefdb"),
+    (20, "#f0efd9"),
+    (45, "#ece2c6"),
+    (90, "#dfcfae"),
+    (250, "#cbb596"),
+    (900, "#f4f1ec"),
+)
+# Height of an object (m), colour
+_OBJECTS = ((2, "#b9a99a"), (8, "#a78d7c"), (15, "#8f6a5c"), (30, "#6f4452"), (60, "#43274a"), (150, "#1c1030"))
+_TREES = ((2, "#c3d3a8"), (10, "#a5bf8c"), (20, "#86a873"), (40, "#5f8657"))
+
+
+def relief_colours(terrain_m: Heights) -> Colours:
+    """Tint of the ground by height, (nx, ny, 3), 0 to 1."""
+    return _ramp(terrain_m - np.float32(terrain_m.min()), _RELIEF)
+
+
+def object_colours(above_m: Heights) -> Colours:
+    """Colours of buildings and other objects by their height above ground, (nx, ny, 3), 0 to 1."""
+    return _ramp(above_m, _OBJECTS)
+
+
+def tree_colours(above_m: Heights) -> Colours:
+    """Colours of woods by their height above ground, (nx, ny, 3), 0 to 1."""
+    return _ramp(above_m, _TREES)
+
+
+def _ramp(values: Heights, stops: tuple[tuple[float, str], ...]) -> Colours:
+    at = [stop for stop, _ in stops]
+    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, colour in stops])
+    return np.stack([np.interp(values, at, rgb[:, k]).astype(np.float32) for k in range(3)], axis=-1)
+
+
+def hillshade(heights_m: Heights, cell_m: float, *, exaggeration: float = 1.0) -> NDArray[np.float32]:
+    """Brightness (nx, ny), 0 to 1, level ground 0.71: Lambert's law with the sun in the north-west, 45 degrees up.
+
+    North-west is the cartographers' convention: lit from the south, most people see hills as hollows.
+    """
+    if min(heights_m.shape) < 2:
+        return np.full(heights_m.shape, np.float32(np.sqrt(0.5)))
+    dx, dy = np.gradient(heights_m * np.float32(exaggeration), np.float32(cell_m))
+    sun = np.array([-0.5, 0.5, np.sqrt(0.5)], np.float32)  # east, north, up
+    lit = (-dx * sun[0] - dy * sun[1] + sun[2]) / np.sqrt(1 + dx * dx + dy * dy)
+    return np.clip(lit, 0, 1).astype(np.float32)
+
+
+def box_mean(values: NDArray, radius: int) -> NDArray[np.float32]:
+    """Mean over the square of ``radius`` cells around each cell, edges repeated; (nx, ny)."""
+    out = np.asarray(values, np.float64)
+    width = 2 * radius + 1
+    for axis in (0, 1):
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = (radius + 1, radius)
+        total = np.cumsum(np.pad(out, padding, mode="edge"), axis=axis)
+        ahead = np.take(total, np.arange(width, total.shape[axis]), axis)
+        out = (ahead - np.take(total, np.arange(total.shape[axis] - width), axis)) / width
+    return out.astype(np.float32)
+
+
+def woods(above_m: Heights, cell_m: float) -> NDArray[np.bool_]:
+    """A guess, for drawing only: objects that are rough on top and cover the ground far around.
+
+    Roofs are smooth or small; a wood is neither. Nothing in planning asks this.
+    """
+    raised = above_m > OBJECT_M
+    rough = np.abs(above_m - box_mean(above_m, 1)) > 0.2
+    share_rough = box_mean(rough & raised, max(1, round(8 / cell_m)))
+    share_raised = box_mean(raised, max(1, round(16 / cell_m)))
+    return raised & (share_rough > 0.35) & (share_raised > 0.5) & (above_m < 45)
+
+
+def block_reduce(values: NDArray, factor: int, how: str) -> NDArray:
+    """One value for each ``factor`` x ``factor`` block: ``mean``, ``max`` or ``any``; ragged edges are completed."""
+    if factor == 1:
+        return values
+    nx, ny = (-(-n // factor) for n in values.shape)
+    padded = np.pad(values, [(0, nx * factor - values.shape[0]), (0, ny * factor - values.shape[1])], mode="edge")
+    blocks = padded.reshape(nx, factor, ny, factor)
+    return {"mean": blocks.mean, "max": blocks.max, "any": blocks.any}[how](axis=(1, 3))
