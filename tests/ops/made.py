@@ -1,9 +1,10 @@
-"""Intents made by hand, for tests: straight columns, straight legs, a stop at every corner."""
+"""Intents made by hand, for tests: straight columns and legs, timed as the planner times them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from utm.core.trajectory import time_path
 from utm.frames import LocalFrame
 from utm.model import (
     AIRCRAFT_CLASSES,
@@ -13,42 +14,13 @@ from utm.model import (
     FlightPlan,
     IntentState,
     OperationalIntent,
-    Trajectory,
 )
 
 #: Kaga: the south-west corner of a map in zone VII, heights by GSIGEO2011.
 KAGA = LocalFrame("EPSG:6675", -80000.0, 34000.0, Datum.JGD2011)
 QUAD = AIRCRAFT_CLASSES["quad"]
 #: 1 January 2030, 00:00 UTC.
-NOON_S = 1893456000.0
-
-
-def timed(points: np.ndarray, aircraft: Aircraft, start_s: float) -> Trajectory:
-    """Rest to rest along each piece, with knots on the ramps, as a planner would put them."""
-    times, knots = [start_s], [np.asarray(points[0], float)]
-    for a, b in zip(points[:-1], points[1:], strict=True):
-        a, b = np.asarray(a, float), np.asarray(b, float)
-        length = float(np.linalg.norm(b - a))
-        horizontal = float(np.hypot(*(b - a)[:2]))
-        rise = abs(float((b - a)[2]))
-        vertical_limit = aircraft.climb_m_s if b[2] > a[2] else aircraft.descent_m_s
-        speed = min(
-            aircraft.cruise_m_s * length / horizontal if horizontal else np.inf,
-            vertical_limit * length / rise if rise else np.inf,
-        )
-        ramp = min(speed / aircraft.acceleration_m_s2, (length / aircraft.acceleration_m_s2) ** 0.5)
-        top = ramp * aircraft.acceleration_m_s2
-        cruise = (length - top * ramp) / top
-        for u in (0.25, 0.5, 0.75, 1.0):
-            times.append(times[-1] + ramp / 4)
-            knots.append(a + (b - a) * (0.5 * top * ramp * u * u) / length)
-        if cruise > 1e-9:
-            times.append(times[-1] + cruise)
-            knots.append(b - (b - a) * (0.5 * top * ramp) / length)
-        for u in (0.75, 0.5, 0.25, 0.0):
-            times.append(times[-1] + ramp / 4)
-            knots.append(b - (b - a) * (0.5 * top * ramp * u * u) / length)
-    return Trajectory(np.array(times), np.array(knots))
+START_S = 1893456000.0
 
 
 def intent(
@@ -57,14 +29,14 @@ def intent(
     id: str = "medicine",
     frame: LocalFrame = KAGA,
     aircraft: Aircraft = QUAD,
-    start_s: float = NOON_S,
+    start_s: float = START_S,
     half_width_m: float = 25.0,
     half_height_m: float = 10.0,
     time_tolerance_s: float = 10.0,
 ) -> OperationalIntent:
     """An accepted intent along points (n, 3), the first and last of which stand on pads."""
     path = np.asarray(points, float)
-    line = timed(path, aircraft, start_s)
+    line = time_path(path, aircraft, start_s)
     plan = FlightPlan(
         id=id,
         operator="test",

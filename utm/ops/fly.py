@@ -175,6 +175,9 @@ class _Run:
 
     async def _fly(self) -> None:
         road = sky_road(self.flight.intent, self.flight.frame)
+        line = self.corridor.centre_line
+        # Once before anything moves: a judge may have to be compiled, which would stop the watch over other flights.
+        self.flight.judge(self.corridor, line.start_s, line.enu_m[0])
         await self.vehicle.connect(self.conduct.connect_timeout_s)
         await self.vehicle.ready(self.conduct.ready_timeout_s)
         self._tell(Phase.CONNECTED, "connected and ready")
@@ -329,6 +332,7 @@ class _Run:
             enu_m=np.array([enu for _, enu, _ in self.track], np.float64).reshape(-1, 3),
             cross_track_m=np.array([verdict.cross_track_m for verdict in verdicts], np.float64),
             height_error_m=np.array([verdict.height_error_m for verdict in verdicts], np.float64),
+            late_s=np.array([verdict.late_s for verdict in verdicts], np.float64),
             inside=np.array([verdict.inside for verdict in verdicts], np.bool_),
             mode=tuple(state.mode for state in states),
             landed=self.landed,

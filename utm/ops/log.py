@@ -23,6 +23,8 @@ class FlightLog:
     """(n,) horizontal distance from the centre line."""
     height_error_m: NDArray[np.float64]
     """(n,) height above the centre line."""
+    late_s: NDArray[np.float64]
+    """(n,) how far behind its time it was; negative for early."""
     inside: NDArray[np.bool_]
     """(n,) whether it conformed."""
     mode: tuple[str, ...]

@@ -99,6 +99,11 @@ class Verdict(Protocol):
         """Height above the centre line; negative below."""
         ...
 
+    @property
+    def late_s(self) -> float:
+        """How far behind its time it is; negative for early."""
+        ...
+
 
 class Judge(Protocol):
     """How a position is judged against a corridor, as :class:`utm.model.Corridor` defines it."""
