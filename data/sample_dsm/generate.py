@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 from dataclasses import dataclass, field
@@ -255,14 +256,14 @@ def power_line(rng: np.random.Generator) -> NDArray[np.float64]:
     corners = np.array([[1050.0, 20.0], [1330.0, 740.0], [1720.0, 1190.0], [2250.0, 1500.0], [3330.0, 1960.0]])
     corners[1:-1] += rng.uniform(-10, 10, (3, 2))
     pylons = [corners[0]]
-    for a, b in zip(corners[:-1], corners[1:], strict=True):
+    for a, b in itertools.pairwise(corners):
         spans = int(np.ceil(np.hypot(*(b - a)) / 290.0))
         pylons += [a + (b - a) * k / spans for k in range(1, spans + 1)]
     return np.column_stack([pylons, rng.uniform(32, 45, len(pylons))])
 
 
 def string_wires(pylons: NDArray[np.float64], terrain: Array) -> list[NDArray[np.float64]]:
-    """Six wires, three a side at two heights, each sagging as a parabola; and the pylons themselves as upright lines."""
+    """Six wires, three abreast at two heights, each sagging as a parabola; and the pylons as upright lines."""
     ground = terrain[(HEIGHT - pylons[:, 1]).astype(int), pylons[:, 0].astype(int)].astype(np.float64)
     tops = ground + pylons[:, 2]
     lines = []
@@ -304,7 +305,7 @@ def make_town(seed: int) -> Town:
     reserved = lake | river
     aside = np.abs(X - river_x(Y, phase).astype(np.float32))
     reserved |= (aside < 62) | (terrain > 27)
-    for (x0, y0, _), (x1, y1, _) in zip(pylons[:-1], pylons[1:], strict=True):
+    for (x0, y0, _), (x1, y1, _) in itertools.pairwise(pylons):
         dx, dy = x1 - x0, y1 - y0
         t = np.clip(((X - x0) * dx + (Y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
         reserved |= np.hypot(X - x0 - t * dx, Y - y0 - t * dy) < 17
@@ -391,7 +392,10 @@ def make_zones(at: dict[str, tuple[float, float]], blocks: Blocks) -> list[dict]
     turn = np.arange(48) * (2 * np.pi / 48)
     helix, heliy = at["heliport"]
     district = np.array(
-        [[700, 560], [1180, 430], [1900, 560], [2180, 760], [2230, 1180], [1850, 1420], [1450, 1380], [1300, 1290], [420, 1250], [380, 820]],
+        [
+            [700, 560], [1180, 430], [1900, 560], [2180, 760], [2230, 1180],
+            [1850, 1420], [1450, 1380], [1300, 1290], [420, 1250], [380, 820],
+        ],
         dtype=np.float64,
     )  # fmt: skip
     school_days = {"days": ["MON", "TUE", "WED", "THU", "FRI"], "start": "07:30", "end": "17:00"}
@@ -507,7 +511,7 @@ PAD_NAMES = {
 def generate(seed: int, out_dir: str | os.PathLike[str]) -> Path:
     """Write the sample for a seed into a directory (made if absent); returns the directory.
 
-    Files: ``dsm.tif``, ``dtm.tif``, ``survey_centre.laz``, ``zones.geojson``, ``vertiports.geojson``, ``water.geojson``.
+    Files: ``dsm.tif``, ``dtm.tif``, ``survey_centre.laz`` and the GeoJSON files ``zones``, ``vertiports``, ``water``.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)

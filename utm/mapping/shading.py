@@ -81,8 +81,10 @@ def woods(above_m: Heights, cell_m: float) -> NDArray[np.bool_]:
     raised = above_m > OBJECT_M
     rough = np.abs(above_m - box_mean(above_m, 1)) > 0.2
     share_rough = box_mean(rough & raised, max(1, round(8 / cell_m)))
-    share_raised = box_mean(raised, max(1, round(16 / cell_m)))
-    return raised & (share_rough > 0.35) & (share_raised > 0.5) & (above_m < 45)
+    reach = max(1, round(16 / cell_m))
+    core = (box_mean(raised, reach) > 0.88) & (share_rough > 0.42)
+    core |= (box_mean(raised, max(1, round(9 / cell_m))) > 0.9) & (share_rough > 0.5)
+    return raised & (box_mean(core, reach) > 1e-6) & (share_rough > 0.25) & (above_m < 45)
 
 
 def block_reduce(values: NDArray, factor: int, how: str) -> NDArray:

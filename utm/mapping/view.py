@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon
 from numpy.typing import NDArray
+from shapely import LineString
+from shapely import Polygon as Outline2D
 
 from utm.errors import MapError
 from utm.frames import LocalFrame
@@ -78,7 +80,7 @@ def map_figure(
     west, south, east, north = box or (0.0, 0.0, *city_map.extent_m)
     dpi = 160.0
     width = width_px / dpi
-    side, top, foot = 0.62, 0.62, 1.28  # inches
+    side, top, foot = 0.62, 0.62, 1.12  # inches
     inner = width - 2 * side
     tall = float(np.clip(inner * (north - south) / (east - west), 2.5, 3 * inner))
     figure = Figure(figsize=(width, tall + top + foot), dpi=dpi, facecolor="white")
@@ -124,7 +126,8 @@ def draw_base(
         colour[wet] = [int(_WATER[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     colour[trees] = shading.tree_colours(above)[trees]
     colour[objects] = shading.object_colours(above)[objects]
-    ground_light = shading.hillshade(terrain, cell, exaggeration=2.0)
+    # Smoothed: terrain models come in steps of centimetres, which would show as terraces
+    ground_light = shading.hillshade(shading.box_mean(terrain, round(10 / cell)), cell, exaggeration=2.0)
     solid = np.where(unknown, terrain, terrain + above)
     light = np.where(trees | objects, shading.hillshade(solid, cell, exaggeration=0.55), ground_light)
     shade = np.clip(0.42 + 0.58 * light / np.sqrt(0.5), 0, 1.15)[..., None] * _cast_shadow(above, cell)[..., None]
@@ -155,10 +158,12 @@ def draw_zones(ax: Axes, zones: Iterable[GeoZone], frame: LocalFrame) -> list[Pa
         lower, upper = f"{zone.lower_m:g}", f"{zone.upper_m:g} m {zone.upper_datum}"
         if zone.lower_datum is not zone.upper_datum:
             lower += f" m {zone.lower_datum}"
-        top = corners[np.argmax(corners[:, 1])]
+        middle = float(corners[:, 0].mean())
+        upright = LineString([(middle, corners[:, 1].min() - 1), (middle, corners[:, 1].max() + 1)])
+        top = upright.intersection(Outline2D(corners)).bounds[3]
         ax.annotate(
             f"{readable(zone.name, zone.id)}\n{lower} to {upper}" + (", at times" if zone.periods else ""),
-            (float(corners[:, 0].mean()), float(top[1])), xytext=(0, 3), textcoords="offset points",
+            (middle, top), xytext=(0, 3), textcoords="offset points",
             ha="center", va="bottom", fontsize=7.5, color=colour, weight="bold", linespacing=1.15,
             path_effects=list(HALO), zorder=7, annotation_clip=True, clip_on=True,
         )  # fmt: skip
@@ -202,7 +207,7 @@ def draw_legend(figure: Figure, ax: Axes, city_map: CityMap, extra: Sequence[Pat
         )
     height = figure.get_size_inches()[1]
     ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(ax.get_position().x0 - 0.004, 0.92 / height),
+        handles=handles, loc="upper left", bbox_to_anchor=(ax.get_position().x0 - 0.004, 0.78 / height),
         bbox_transform=figure.transFigure, ncols=4, frameon=False, fontsize=8.5, borderaxespad=0,
         handlelength=1.9, columnspacing=2.0, labelcolor=_INK,
     )  # fmt: skip
@@ -257,7 +262,7 @@ def _inside(frame: LocalFrame, outline: Outline, extent: Box, shape: tuple[int, 
 
 
 def _cast_shadow(above_m: shading.Heights, cell_m: float) -> NDArray[np.float32]:
-    """Brightness factor: ground near a taller thing to its north-west lies in a soft shade, which lifts roofs off it."""
+    """Brightness factor: what lies south-east of a taller thing is in a soft shade, so that roofs stand out."""
     shadow = np.zeros(above_m.shape, np.float32)
     for step in range(1, 5):
         moved = np.zeros_like(above_m)
@@ -328,7 +333,7 @@ def _scale_bar(ax: Axes, box: Box) -> None:
                 edgecolor=_INK,
                 linewidth=0.8,
                 zorder=10,
-            )  # fmt: skip
+            )
         )
     unit = (lambda v: f"{v / 1000:g} km") if length >= 1000 else (lambda v: f"{v:g} m")
     for at, text in ((0.0, "0"), (length / 2, f"{length / 2:g}"), (length, unit(length))):

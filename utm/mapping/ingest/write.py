@@ -106,7 +106,7 @@ def _write_cog(file: Path, cells: NDArray, grid: Grid, frame: Mapping[str, objec
 
 
 def compound_crs(horizontal: str, vertical: Datum) -> CRS:
-    """The CRS for the rasters: with its vertical part where EPSG can say it in a compound (ellipsoid heights cannot)."""
+    """The CRS for the rasters; its vertical part is left out where no compound can hold it (ellipsoid heights)."""
     if vertical in _VERTICAL_EPSG and horizontal.startswith("EPSG:"):
         return CRS.from_string(f"{horizontal}+{_VERTICAL_EPSG[vertical]}")
     return CRS.from_string(horizontal)
