@@ -47,9 +47,9 @@ def test_every_goal_costs_what_dijkstra_says(shape, share, corner_cutting):
             assert tuple(found.cells[-1]) == goal
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
-    shape=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)),
     share=st.floats(0, 0.6),
     seed=st.integers(0, 2**32 - 1),
     corner_cutting=st.booleans(),

@@ -26,23 +26,28 @@ def step_allowed(
 
 def distances(blocked: NDArray[np.bool_], start: tuple[int, ...], corner_cutting: bool) -> NDArray[np.float64]:
     """Length of the shortest way from the start to every cell; inf where there is none."""
-    length = np.full(blocked.shape, np.inf)
-    if blocked[start]:
-        return length
-    length[start] = 0.0
-    queue = [(0.0, start)]
+    padded = np.pad(blocked, 1, constant_values=True)  # so that no step leaves the array
+    walls, shape = padded.ravel().tolist(), padded.shape
+    steps = []
+    for step in _STEPS:
+        crossed = [step] if corner_cutting else [o for o in itertools.product(*[(0, s) for s in step]) if any(o)]
+        flat = [(x * shape[1] + y) * shape[2] + z for x, y, z in [step, *crossed]]
+        steps.append((flat[0], flat[1:], math.sqrt(sum(map(abs, step)))))
+    here = int(np.ravel_multi_index([c + 1 for c in start], shape))
+    length = [math.inf] * len(walls)
+    queue = [] if walls[here] else [(0.0, here)]
+    if queue:
+        length[here] = 0.0
     while queue:
-        so_far, cell = heapq.heappop(queue)
-        if so_far > length[cell]:
+        so_far, here = heapq.heappop(queue)
+        if so_far > length[here]:
             continue
-        for step in _STEPS:
-            if step_allowed(blocked, cell, step, corner_cutting):
-                there = tuple(c + s for c, s in zip(cell, step, strict=True))
-                onward = so_far + math.sqrt(sum(map(abs, step)))
-                if onward < length[there] - 1e-12:
-                    length[there] = onward
-                    heapq.heappush(queue, (onward, there))
-    return length
+        for offset, crossed, cost in steps:
+            onward = so_far + cost
+            if onward < length[here + offset] - 1e-12 and not any(walls[here + c] for c in crossed):
+                length[here + offset] = onward
+                heapq.heappush(queue, (onward, here + offset))
+    return np.array(length).reshape(shape)[1:-1, 1:-1, 1:-1]
 
 
 def path_length(blocked: NDArray[np.bool_], cells: NDArray[np.int32], corner_cutting: bool) -> float:

@@ -92,13 +92,13 @@ def lowest_clear(surface_m: ArrayLike, cell_m: float, clearance_m: float) -> NDA
     Args:
         surface_m: (nx, ny) ``up`` of the surface, finite.
         cell_m: side of a column.
-        clearance_m: distance to keep, 0 or more.
+        clearance_m: distance to keep, above zero.
 
     Returns:
         (nx, ny) float32 ``up``, rounded upwards where float32 does not hold it exactly; ``inf`` near the border.
 
     Raises:
-        ValueError: numbers that are not finite, a cell of no size, a negative clearance.
+        ValueError: numbers that are not finite, a cell or a clearance that is not above zero.
 
     The method is a greyscale dilation by a spherical cap. Between squares of ``n`` and ``n + 1`` columns apart lie
     ``n`` cells, so it is done as a 3 x 3 maximum followed by the cap between points; the cap's symmetry then halves
@@ -106,10 +106,7 @@ def lowest_clear(surface_m: ArrayLike, cell_m: float, clearance_m: float) -> NDA
     """
     surface = _ground(surface_m, "surface_m")
     cell = _positive(cell_m, "cell_m")
-    if not (math.isfinite(clearance_m) and clearance_m >= 0):
-        raise ValueError(f"clearance_m must be a finite number of 0 or more, got {clearance_m!r}")
-    if clearance_m == 0:
-        return surface.copy()
+    _positive(clearance_m, "clearance_m")
     # Gaps of 0, 1, ... cells between two squares; only those below the clearance matter.
     gaps = cell * np.arange(math.ceil(clearance_m / cell) + 1, dtype=np.float64)
     squared = clearance_m * clearance_m - (gaps[:, None] ** 2 + gaps[None, :] ** 2)
