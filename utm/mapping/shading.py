@@ -74,17 +74,22 @@ def box_mean(values: NDArray, radius: int) -> NDArray[np.float32]:
 
 
 def woods(above_m: Heights, cell_m: float) -> NDArray[np.bool_]:
-    """A guess, for drawing only: objects that are rough on top and cover the ground far around.
+    """A guess, for drawing only: objects that are rough on top over 8 m and more, as crowns are and roofs are not.
 
-    Roofs are smooth or small; a wood is neither. Nothing in planning asks this.
+    Nothing in planning asks this.
     """
     raised = above_m > OBJECT_M
-    rough = np.abs(above_m - box_mean(above_m, 1)) > 0.2
-    share_rough = box_mean(rough & raised, max(1, round(8 / cell_m)))
-    reach = max(1, round(16 / cell_m))
-    core = (box_mean(raised, reach) > 0.88) & (share_rough > 0.42)
-    core |= (box_mean(raised, max(1, round(9 / cell_m))) > 0.9) & (share_rough > 0.5)
-    return raised & (box_mean(core, reach) > 1e-6) & (share_rough > 0.25) & (above_m < 45)
+    calm = _median_of_nine(above_m)  # lone returns above a roof are no crowns
+    rough = raised & (np.abs(calm - box_mean(calm, 1)) > 0.08)
+    share = box_mean(rough, max(1, round(8 / cell_m)))
+    core = share > 0.55
+    return raised & (box_mean(core, max(1, round(14 / cell_m))) > 1e-6) & (share > 0.2) & (above_m < 45)
+
+
+def _median_of_nine(values: Heights) -> Heights:
+    padded = np.pad(values, 1, mode="edge")
+    nx, ny = values.shape
+    return np.median(np.stack([padded[i : i + nx, j : j + ny] for i in range(3) for j in range(3)]), axis=0)
 
 
 def block_reduce(values: NDArray, factor: int, how: str) -> NDArray:
