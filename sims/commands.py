@@ -173,20 +173,20 @@ class Commands:
         return result
 
     def _reposition(self, command: Command) -> int:
-        autopilot = self._autopilot
+        autopilot, state = self._autopilot, self._autopilot.state
         asks_mode = _whole(command.params[1]) & 1
-        if not asks_mode and autopilot.mode is not Mode.HOLD:
+        if not asks_mode and state.mode is not Mode.HOLD:
             return _DENIED
         if asks_mode and self._switch(Mode.HOLD) != _ACCEPTED:
             return _REJECTED
-        if not autopilot.armed or autopilot.on_ground:
+        if not state.armed or state.on_ground:
             return _ACCEPTED
         if not (math.isfinite(command.x) and math.isfinite(command.y)):
             autopilot.reposition(None, None, 0.0)
             return _ACCEPTED
-        amsl = command.z if math.isfinite(command.z) else autopilot.amsl_m
-        x, y = autopilot.plane.to_metres(command.y, command.x)
-        to: Vector = (x, y, amsl - autopilot.plane.amsl_m)
+        amsl = command.z if math.isfinite(command.z) else state.amsl_m
+        x, y = state.plane.to_metres(command.y, command.x)
+        to: Vector = (x, y, amsl - state.plane.amsl_m)
         autopilot.reposition(to, (command.y, command.x), amsl)
         if command.params[0] > 0.0:
             autopilot.navigator.speed_override_m_s = command.params[0]
@@ -199,7 +199,7 @@ class Commands:
 
     def _mission_start(self, _command: Command) -> int:
         autopilot = self._autopilot
-        if not autopilot.mission_valid:
+        if not autopilot.in_force.mission_valid:
             self._say(_CRITICAL, "Mission start denied! No valid mission")
             return _DENIED
         if self._switch(Mode.MISSION) != _ACCEPTED:

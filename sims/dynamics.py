@@ -40,6 +40,9 @@ class Limits:
     """MPC_XY_TRAJ_P: the share of the horizontal acceleration that a corner may use."""
     acceptance_m: float
     """NAV_ACC_RAD or the way point's own radius."""
+    straight_slopes: bool = True
+    """A sloping leg is flown as a straight line, as PX4 up to 1.17 flies it. PX4 1.18 moves horizontally and
+    vertically each as fast as it may, so that it is at the end's height long before the end: False copies that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def wanted_velocity(body: Body, target: Target, limits: Limits) -> Vector:
         vz = min(limits.up_m_s, stopping_speed(limits.jerk_m_s3, limits.up_m_s2, dz))
     else:
         vz = -min(limits.down_m_s, stopping_speed(limits.jerk_m_s3, limits.down_m_s2, -dz))
-    return _along_slope((vx, vy, vz), allowed, distance, dz)
+    return _along_slope((vx, vy, vz), allowed, distance, dz) if limits.straight_slopes else (vx, vy, vz)
 
 
 def _along_slope(velocity: Vector, allowed: float, distance: float, dz: float) -> Vector:

@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sims.dynamics import Body, Limits, Target, Vector, stopping_distance
-from sims.mission import CHANGE_SPEED, DELAY, LAND, LOITER_TIME, RETURN, TAKEOFF, WAYPOINT, Item
-from sims.params import Parameters
+from sims.dynamics import Limits, Target, Vector, stopping_distance
+from sims.mission import CHANGE_SPEED, DELAY, LAND, LAND_START, LOITER_TIME, RETURN, TAKEOFF, WAYPOINT, Item
+from sims.state import State
 
 
 @dataclass(slots=True)
@@ -27,21 +27,13 @@ class _Stage:
 class Navigator:
     """The guidance of one vehicle."""
 
-    def __init__(
-        self,
-        body: Body,
-        params: Parameters,
-        place: Callable[[Item], Vector],
-        above_ground: Callable[[], float],
-        say: Callable[[str], None],
-    ):
+    def __init__(self, state: State, say: Callable[[str], None], straight_slopes: bool):
         """Args:
-        place: an item's position, metres.
-        above_ground: height that a landing reckons with, metres.
         say: sends a STATUSTEXT of severity info.
+        straight_slopes: see :class:`sims.dynamics.Limits`.
         """
-        self._body, self._params = body, params
-        self._place, self._above_ground, self._say = place, above_ground, say
+        self._state, self._body, self._params = state, state.copter.body, state.params
+        self._say, self._straight_slopes = say, straight_slopes
         self.items: list[Item] = []
         self.current = 0
         self.reached = -1
@@ -69,7 +61,6 @@ class Navigator:
         self._forget()
         here = self._body.position
         self.climb_to = (here[0], here[1], max(up_m, here[2]))
-        self._say(f"Using default takeoff altitude: {up_m - here[2]:.1f} m")
 
     def enter_land(self) -> None:
         """Come down where the vehicle can stop."""
@@ -81,14 +72,14 @@ class Navigator:
         self._forget()
         self._stages = [_Stage(point) for point in way] + [_Stage(way[-1], land=True)]
 
-    def enter_mission(self, on_ground: bool) -> None:
+    def enter_mission(self) -> None:
         """Fly the mission from the current item on; from the start where it was finished."""
         self._forget()
         if self.finished or self.current >= len(self.items):
             self.current = 0
         self.finished = False
         self._say("Executing Mission")
-        self._begin_item(on_ground)
+        self._begin_climb()
 
     def set_current(self, index: int) -> None:
         """Make another item the current one (MISSION_SET_CURRENT)."""
@@ -129,6 +120,7 @@ class Navigator:
             jerk_m_s3=p["MPC_JERK_AUTO"],
             corner_gain=p["MPC_XY_TRAJ_P"],
             acceptance_m=acceptance,
+            straight_slopes=self._straight_slopes,
         )
 
     def _takeoff_floor(self) -> float:
@@ -149,7 +141,7 @@ class Navigator:
 
     def _sink_m_s(self) -> float:
         """PX4's landing speed: from the descent speed at MPC_LAND_ALT1 to MPC_LAND_SPEED at MPC_LAND_ALT2."""
-        p, height = self._params, self._above_ground()
+        p, height = self._params, self._state.landing_height_m()
         if height <= p["MPC_LAND_ALT3"]:
             return p["MPC_LAND_CRWL"]
         share = (height - p["MPC_LAND_ALT2"]) / (p["MPC_LAND_ALT1"] - p["MPC_LAND_ALT2"])
@@ -213,12 +205,14 @@ class Navigator:
         if item.command == CHANGE_SPEED:
             self.speed_override_m_s = None  # the mission's own word is the newer one
             return True
+        if item.command == LAND_START:
+            return True
         if item.command == TAKEOFF and self.climb_to is not None:
             return self._body.position[2] > self.climb_to[2] - self._params["NAV_MC_ALT_RAD"]
         if item.command == LAND:
             return False
         if self._inside_s is None:
-            if item.command != DELAY and not self._is_at(self._place(item), self._acceptance(item)):
+            if item.command != DELAY and not self._is_at(self._state.position_of(item), self._acceptance(item)):
                 return False
             self._inside_s = now_s
         wait = item.param1 if item.command in (DELAY, WAYPOINT, LOITER_TIME) else 0.0
@@ -234,7 +228,7 @@ class Navigator:
         item = self.items[self.current]
         self.reached = self.current
         if item.has_place:
-            self._start = self.climb_to or self._place(item)
+            self._start = self.climb_to or self._state.position_of(item)
         self._inside_s = self.climb_to = self._land_at = self._hold = None
         if self.current + 1 < len(self.items):
             self.current += 1
@@ -243,16 +237,17 @@ class Navigator:
             last = self._start if item.has_place and item.command != LAND else None
             self._hold = last or self._stopping_point()
 
-    def _begin_item(self, on_ground: bool) -> None:
-        if not on_ground:
+    def _begin_climb(self) -> None:
+        if not self._state.on_ground:
             return
         # On the ground the first thing is a climb, straight up, to the height of the first place.
         first = next((item for item in self.items[self.current :] if item.has_place), None)
         if first is None:
             return
-        here, goal = self._body.position, self._place(first)
+        here, goal = self._body.position, self._state.position_of(first)
         self.climb_to = (here[0], here[1], max(goal[2], here[2]))
-        self._say(f"Climb to {goal[2]:.1f} meters above home")
+        height_m = goal[2] + self._state.plane.amsl_m - self._state.home_amsl_m
+        self._say(f"Climb to {height_m:.1f} meters above home")
 
     def _toward(self, item: Item) -> Target:
         if item.command == DELAY:
@@ -262,7 +257,7 @@ class Navigator:
                 self._start, self.climb_to = self.climb_to, None
             else:
                 return Target(self.climb_to)
-        goal = self._place(item)
+        goal = self._state.position_of(item)
         if item.command == LAND:
             return self._toward_landing(goal)
         waits = item.command == LOITER_TIME or (item.command == WAYPOINT and item.param1 > 0.0)
@@ -284,5 +279,5 @@ class Navigator:
             if item.command in (DELAY, RETURN):
                 return None
             if item.has_place:
-                return self._place(item)
+                return self._state.position_of(item)
         return None

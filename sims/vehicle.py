@@ -29,6 +29,7 @@ from sims.mission import MISSION
 from sims.mission_protocol import MissionServer
 from sims.params import DEFAULTS, Parameters
 from sims.plane import LocalPlane
+from sims.state import State
 from sims.telemetry import Telemetry
 
 STEP_S = 0.02
@@ -60,6 +61,8 @@ class VehicleConfig:
     """Height AMSL of whatever one would land on, by longitude and latitude; flat where not given."""
     rangefinder: bool = True
     """Whether a landing slows down above the ground below; without, above home's height, as PX4 does without one."""
+    straight_slopes: bool = True
+    """Sloping legs as straight lines, as PX4 up to 1.17 flies them; False: height first, as 1.18 does."""
     endurance_s: float = 1500.0
     params: dict[str, int | float] = field(default_factory=dict)
     """Parameters that differ from the defaults."""
@@ -72,8 +75,8 @@ class VehicleConfig:
 class SimVehicle:
     """One simulated vehicle: its autopilot, its body and its link. Not safe for use by several threads at once.
 
-    Fault hooks: ``autopilot.gps``, ``autopilot.drain_per_s``, ``autopilot.battery``, ``link.dropped``,
-    ``autopilot.copter.wind_m_s``.
+    Fault hooks, to be set from any thread: ``state.gps``, ``state.battery``, ``state.drain_per_s``,
+    ``state.copter.wind_m_s``, ``link.dropped``.
     """
 
     def __init__(self, config: VehicleConfig, speed: float = 1.0):
@@ -93,23 +96,26 @@ class SimVehicle:
             PORTS[1] + min(config.instance, _SHARED_PEER_AFTER),
         )
         rng = random.Random(config.seed)
-        plane = LocalPlane(config.lon_deg, config.lat_deg, config.ground_amsl_m)
         start_utc_s = time.time() if config.start_utc_s is None else config.start_utc_s
         self._gcs_seen = False
         self.link = UdpLink(port, peer_port, system_id)
         self.missions = MissionServer(
-            self.link.send, self.say, lambda kind: self.autopilot.stored(kind), config.transfer_timeout_s
+            self.link.send, self.say, lambda kind: self.autopilot.in_force.stored(kind), config.transfer_timeout_s
+        )
+        self.state = State(
+            Multicopter(random.Random(rng.random()), config.wind_m_s, config.gust_m_s),
+            LocalPlane(config.lon_deg, config.lat_deg, config.ground_amsl_m),
+            self.params,
+            config.ground_amsl or (lambda _lon, _lat: config.ground_amsl_m),
+            config.rangefinder,
+            1.0 / config.endurance_s,
         )
         self.autopilot = Autopilot(
-            Multicopter(random.Random(rng.random()), config.wind_m_s, config.gust_m_s),
-            plane,
-            self.params,
+            self.state,
             lambda kind: self.missions.lists[kind],
-            config.ground_amsl or (lambda _lon, _lat: config.ground_amsl_m),
             self.say,
             random.Random(rng.random()),
-            rangefinder=config.rangefinder,
-            endurance_s=config.endurance_s,
+            straight_slopes=config.straight_slopes,
         )
         self.telemetry = Telemetry(self.autopilot, self.missions, start_utc_s, random.Random(rng.random()))
         self._commands = Commands(self.autopilot, self.telemetry, self.link.send, self.say)
@@ -118,7 +124,8 @@ class SimVehicle:
     def say(self, severity: int, text: str) -> None:
         """Send a STATUSTEXT; lost until a ground station's heartbeat has been seen on the link."""
         if self._gcs_seen:
-            self.link.send(mavlink.MAVLink_statustext_message(severity, text[:50].encode()))
+            # PX4 ends its texts with a tab; 50 bytes are what one message holds.
+            self.link.send(mavlink.MAVLink_statustext_message(severity, f"{text[:49]}\t".encode()))
 
     def step(self, dt: float = STEP_S) -> None:
         """Move on by ``dt`` simulated seconds and send what is due."""
@@ -138,7 +145,7 @@ class SimVehicle:
         if kind == "HEARTBEAT":
             if message.type == mavlink.MAV_TYPE_GCS:
                 self._gcs_seen = True
-                self.autopilot.gcs_heard_s = self.autopilot.now_s
+                self.state.gcs_heard_s = self.state.now_s
             return
         if not self._for_me(message):
             return
@@ -149,7 +156,7 @@ class SimVehicle:
         elif kind == "MISSION_SET_CURRENT":
             self._set_current(message.seq)
         elif kind == "TIMESYNC" and message.tc1 == 0:
-            boot_ns = int(self.autopilot.now_s * 1e9)
+            boot_ns = int(self.state.now_s * 1e9)
             self.link.send(mavlink.MAVLink_timesync_message(boot_ns, message.ts1), address)
         elif kind == "PING" and message.target_system == 0:
             partner = (message.get_srcSystem(), message.get_srcComponent())
