@@ -96,7 +96,7 @@ def test_a_bad_field_is_named_with_value_and_mend(path, value, field, words):
 def test_a_damaged_file_is_named(tmp_path, content, words):
     file = tmp_path / "plan.json"
     file.write_bytes(content)
-    with pytest.raises(PlanError, match="plan.json") as caught:
+    with pytest.raises(PlanError, match=r"plan\.json") as caught:
         read_plan(file)
     assert words in str(caught.value)
 

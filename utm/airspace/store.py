@@ -116,7 +116,7 @@ class Store:
         with self._transaction() as connection:
             if not sql.inspect(connection).has_table("meta"):
                 raise StoreError(f"{self._engine.url.render_as_string()} does not hold an airspace; make one: utm init")
-            rows = dict(connection.execute(sql.select(_meta.c.key, _meta.c.value)).tuples().all())
+            rows = dict(connection.execute(sql.select(_meta.c.key, _meta.c.value)).all())
         if rows.get("schema") != _SCHEMA:
             raise StoreError(f"the airspace has schema {rows.get('schema')}, this engine reads {_SCHEMA}")
         return rows
@@ -164,12 +164,12 @@ class Store:
         if subject is not None:
             query = query.where(_events.c.subject == subject)
         with self._transaction() as connection:
-            return tuple(Event(*row) for row in connection.execute(query).tuples().all())
+            return tuple(Event(*row) for row in connection.execute(query).all())
 
     def positions(self) -> dict[str, dict[str, Any]]:
         """The last reported position of each intent."""
         with self._transaction() as connection:
-            return dict(connection.execute(sql.select(_positions.c.intent_id, _positions.c.document)).tuples().all())
+            return dict(connection.execute(sql.select(_positions.c.intent_id, _positions.c.document)).all())
 
     def record(
         self,
