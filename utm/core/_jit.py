@@ -19,14 +19,12 @@ FLAGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function for the core when it is first called. It stays reachable uncompiled as ``.py_func``."""
+    """Compile a function for the core when it is first called.
+
+    A kernel calls only kernels of its own file: the compile cache watches no other. It stays reachable uncompiled as
+    ``.py_func``.
+    """
     return numba.njit(**FLAGS)(function)
-
-
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a small function that is pasted into the kernels that call it. Keep both in one file: the compile
-    cache watches only the file of the outer kernel."""
-    return numba.njit(inline="always", **FLAGS)(function)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

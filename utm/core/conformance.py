@@ -15,7 +15,7 @@ from utm.model import Corridor
 #: A position this far (metres) beyond a limit still counts as on it: rounding, not flight.
 _HAIR_M = 1e-6
 
-#: Halvings of the search for the point to which a stray drone is nearest: a piece of an hour is cut to a nanosecond.
+#: Steps of the search for the points to which a stray drone is nearest: they cut a piece of an hour to nanoseconds.
 _STEPS = 64
 
 
@@ -42,7 +42,8 @@ def judge(corridor: Corridor, t_s: float, enu_m: ArrayLike) -> Judgement:
     The drone is inside when some point of the centre line whose own time is within ``time_tolerance_s`` of ``t_s`` is
     at most ``half_width_m`` away horizontally, with the drone at most ``below_m`` below and ``above_m`` above that
     point. Among all such points the one with the least horizontal distance is reported (where several have it, the
-    one nearest in height). Outside, the point is reported from whose room the drone is the least distance away.
+    one nearest in height). Outside, it is that point from whose room the drone is the least distance away
+    (where several are, the one at the least horizontal distance).
     Before and after the times of the corridor the drone is outside, and compared with the nearer end.
 
     Args:
@@ -106,10 +107,11 @@ def _compare(
             ):
                 found, cross, height, away, at = True, h, d, 0.0, times[i] + t
         if not found:
-            t = _least_outside(x, y, z, vx, vy, vz, begin, end, half_width, below, above)
+            low, high = _least_outside(x, y, z, vx, vy, vz, begin, end, half_width, below, above)
+            t = _least(x, y, z, vx, vy, vz, low, high, now - times[i])
             h, d = math.hypot(x - vx * t, y - vy * t), z - vz * t
             beyond = _beyond(x - vx * t, y - vy * t, d, half_width, below, above)
-            if beyond < away:
+            if beyond < away - _HAIR_M or (beyond <= away + _HAIR_M and h < cross):
                 cross, height, away, at = h, d, beyond, times[i] + t
     return found, cross, height, away, at
 
@@ -146,8 +148,10 @@ def _least_outside(
     half_width: float,
     below: float,
     above: float,
-) -> float:
-    """The time in [low, high] at which the drone is the least distance outside: that distance is convex in time."""
+) -> Any:
+    """The span of times in [low, high] at which the drone is the least distance outside, to a hair. That distance is
+    convex in time: its least value is found by thirds, and the ends of the span by halves."""
+    begin, end = low, high
     for _ in range(_STEPS):
         one, other = low + (high - low) / 3, high - (high - low) / 3
         if _beyond(x - vx * one, y - vy * one, z - vz * one, half_width, below, above) <= _beyond(
@@ -156,4 +160,19 @@ def _least_outside(
             high = other
         else:
             low = one
-    return (low + high) / 2
+    best = (low + high) / 2
+    enough = _beyond(x - vx * best, y - vy * best, z - vz * best, half_width, below, above) + _HAIR_M
+    first, last = begin, end
+    inner_first, inner_last = best, best
+    for _ in range(_STEPS):
+        t = (first + inner_first) / 2
+        if _beyond(x - vx * t, y - vy * t, z - vz * t, half_width, below, above) <= enough:
+            inner_first = t
+        else:
+            first = t
+        t = (last + inner_last) / 2
+        if _beyond(x - vx * t, y - vy * t, z - vz * t, half_width, below, above) <= enough:
+            inner_last = t
+        else:
+            last = t
+    return inner_first, inner_last

@@ -158,7 +158,7 @@ def _with_slow_landing(
     """Points, leg speeds and corner speeds with the last leg cut where the landing slows down."""
     last = points[-1] - points[-2]
     drop = -float(last[2])
-    if drop <= 0 or aircraft.slow_below_m <= 0:
+    if drop <= 0 or aircraft.slow_below_m <= _SAME_M:
         return points, limits, through
     landing = _leg_speed(last, aircraft, min(aircraft.landing_m_s, aircraft.descent_m_s))
     if drop <= aircraft.slow_below_m + _SAME_M:

@@ -1,0 +1,189 @@
+"""Timed trajectories: limits, passage through every point, and figures worked by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utm.core import flight_time_s, time_path
+from utm.core.trajectory import _KNOT_ERROR_M
+from utm.errors import CannotFly
+from utm.model import AIRCRAFT_CLASSES, Aircraft
+
+QUAD = AIRCRAFT_CLASSES["quad"]
+TIRELESS = dataclasses.replace(QUAD, endurance_s=1e9)
+START = 1.8e9
+TICK_S = 5e-7  # twice the spacing of float64 at Unix time
+
+
+def speeds(flight):
+    """Horizontal and vertical speed of each piece, as low as rounded times allow."""
+    dt = np.diff(flight.t_s) + TICK_S
+    step = np.diff(flight.enu_m, axis=0)
+    return np.hypot(step[:, 0], step[:, 1]) / dt, step[:, 2] / dt
+
+
+speed = st.floats(0.2, 30)
+aircraft = st.builds(
+    Aircraft,
+    name=st.just("any"),
+    radius_m=st.just(1.0),
+    cruise_m_s=speed,
+    climb_m_s=speed,
+    descent_m_s=speed,
+    landing_m_s=speed,
+    slow_below_m=st.floats(0, 40),
+    acceleration_m_s2=st.floats(0.2, 9),
+    endurance_s=st.just(1e12),
+)
+coordinate = st.one_of(st.floats(-300, 300), st.sampled_from([0.0, 1e-4, 1e-2, 50.0, 50.0005]))
+points = st.lists(st.tuples(coordinate, coordinate, coordinate), min_size=2, max_size=9)
+
+
+@settings(max_examples=300, deadline=None)
+@given(points=points, craft=aircraft)
+def test_no_limit_is_exceeded_and_every_point_is_passed(points, craft):
+    points = np.array(points)
+    if not (np.linalg.norm(points - points[0], axis=1) > 1e-2).any():
+        return
+    flight = time_path(points, craft, START)
+    assert flight.start_s == START
+    assert flight.end_s == pytest.approx(START + flight_time_s(points, craft), abs=1e-6)
+    across, up = speeds(flight)
+    assert (across <= craft.cruise_m_s * (1 + 1e-9)).all()
+    assert (up <= craft.climb_m_s * (1 + 1e-9)).all()
+    assert (-up <= craft.descent_m_s * (1 + 1e-9)).all()
+    np.testing.assert_array_equal(flight.enu_m[-1], points[-1])
+    at = 0
+    for place in points:  # in order, but for points a millimetre from the one before
+        away = np.linalg.norm(flight.enu_m[at:] - place, axis=1)
+        near = np.flatnonzero(away <= 2e-3)
+        assert len(near), f"{place} is not passed"
+        at += near[0]
+    if points[-2, 2] > points[-1, 2] + 2e-3 and craft.slow_below_m > 2e-3:
+        assert -up[-1] <= craft.landing_m_s * (1 + 1e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(points=points, craft=aircraft)
+def test_speed_changes_within_the_acceleration(points, craft):
+    """The mean speeds of two pieces in a row differ by no more than the acceleration allows between their middles,
+    but where the knots of a corner lie less than the rounding of Unix time apart."""
+    points = np.array(points)
+    if not (np.linalg.norm(points - points[0], axis=1) > 1e-2).any():
+        return
+    flight = time_path(points, craft, 0.0)
+    dt = np.diff(flight.t_s)
+    along = np.linalg.norm(np.diff(flight.enu_m, axis=0), axis=1) / dt
+    allowed = craft.acceleration_m_s2 * (dt[1:] + dt[:-1]) / 2
+    slack = 1e-6 + 5e-3 * craft.acceleration_m_s2  # knots within a millisecond are merged
+    assert (np.abs(np.diff(along)) <= allowed + slack).all()
+    # It starts and ends at rest.
+    assert along[0] <= craft.acceleration_m_s2 * dt[0] / 2 + slack
+    assert along[-1] <= craft.acceleration_m_s2 * dt[-1] / 2 + slack
+
+
+def test_a_flight_worked_by_hand():
+    flight = time_path([(0, 0, 0), (0, 0, 60), (0, 500, 60), (0, 500, 0)], QUAD, START)
+    climb = 60 / 3 + 3 / 2  # a ramp up and one down cost half of v / a each
+    leg = 500 / 10 + 10 / 2
+    # Down to 10 m at 1.5 m/s, braking to 0.7 m/s, and the rest at that: every ramp costs (change)^2 / (2 a v).
+    descent = 50 / 1.5 + 1.5**2 / (4 * 1.5) + 0.8**2 / (4 * 1.5)
+    landing = 10 / 0.7 + 0.7 / 4
+    assert flight.end_s - flight.start_s == pytest.approx(climb + leg + descent + landing, abs=1e-6)
+    gate = flight.t_s[np.flatnonzero(np.abs(flight.enu_m[:, 2] - 10) < 1e-9)[-1]] - START
+    assert gate == pytest.approx(climb + leg + descent, abs=1e-6)
+
+
+def test_short_legs_never_reach_the_cruise_speed():
+    """16 m from rest to rest at 2 m/s2: 4 s up to 5.7 m/s and down again."""
+    path = [(0, 0, 0), (0, 0, 30), (16, 0, 30), (16, 0, 0)]
+    flight = time_path(path, QUAD, START)
+    level = np.flatnonzero(flight.enu_m[:, 2] == 30)
+    took = flight.t_s[level[-1]] - flight.t_s[level[0]]
+    assert took == pytest.approx(2 * math.sqrt(16 / 2), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("turn_deg", "corner_m_s"),
+    [(0.0, 10.0), (1.0, 10.0), (45.0, math.sqrt(2 / math.tan(math.pi / 8))), (90.0, math.sqrt(2)), (180.0, 0.0)],
+)
+def test_corners_slow_the_flight(turn_deg, corner_m_s):
+    """Two level legs of 200 m: the time lost is (cruise - corner)^2 / (acceleration * cruise)."""
+    turn = math.radians(turn_deg)
+    path = [(0, 0, 0), (0, 0, 30), (200, 0, 30)]
+    end = (200 + 200 * math.cos(turn), 200 * math.sin(turn))
+    path += [(*end, 30), (*end, 0)]
+    straight = flight_time_s([(0, 0, 0), (0, 0, 30), (400, 0, 30), (400, 0, 0)], QUAD)
+    lost = (10 - corner_m_s) ** 2 / (2 * 10)
+    assert flight_time_s(path, QUAD) == pytest.approx(straight + lost, abs=1e-6)
+
+
+def test_a_change_of_height_slows_like_a_right_angle():
+    level = [(0, 0, 0), (0, 0, 30), (200, 0, 30), (400, 0, 30), (400, 0, 0)]
+    sloping = [(0, 0, 0), (0, 0, 30), (200, 0, 30), (400, 0, 32), (400, 0, 0)]
+    gentle = [(0, 0, 0), (0, 0, 30), (200, 0, 30), (400, 0, 30.5), (400, 0, 0)]
+    lost = (10 - math.sqrt(2)) ** 2 / (2 * 10)
+    descent = 1 / 1.5
+    assert flight_time_s(sloping, QUAD) == pytest.approx(flight_time_s(level, QUAD) + lost + 2 * descent, abs=0.01)
+    assert flight_time_s(gentle, QUAD) == pytest.approx(flight_time_s(level, QUAD) + descent / 2, abs=0.01)
+
+
+def test_steep_legs_keep_the_climb_speed():
+    flight = time_path([(0, 0, 0), (0, 0, 10), (30, 0, 110), (30, 0, 0)], QUAD, START)
+    _, up = speeds(flight)
+    assert up.max() == pytest.approx(3.0, rel=1e-6)
+
+
+def test_knots_are_near_enough_to_constant_acceleration():
+    fast = dataclasses.replace(TIRELESS, cruise_m_s=30.0, acceleration_m_s2=1.0)
+    flight = time_path([(0, 0, 0), (0, 0, 9), (2000, 0, 9), (2000, 0, 0)], fast, 0.0)
+    leg = np.flatnonzero(flight.enu_m[:, 2] == 9)
+    began = flight.t_s[leg[0]]
+    for t in np.linspace(0, 30, 301):  # speeding up
+        assert abs(flight.at(began + t)[0] - t * t / 2) <= _KNOT_ERROR_M + 1e-6
+
+
+def test_endurance():
+    path = [(0, 0, 0), (0, 0, 50), (20_000, 0, 50), (20_000, 0, 0)]
+    needs = flight_time_s(path, QUAD)
+    with pytest.raises(
+        CannotFly, match=rf"takes {needs:.0f} s, {needs - 1500:.0f} s more than the endurance of 1500 s"
+    ):
+        time_path(path, QUAD, START)
+    assert time_path(path, TIRELESS, START).end_s == pytest.approx(START + needs)
+
+
+def test_repeated_points_are_one():
+    path = [(0, 0, 0), (0, 0, 30), (0, 0, 30), (100, 0, 30), (100, 0.0004, 30), (100, 0, 0), (100, 0, 0.0003)]
+    assert flight_time_s(path, QUAD) == pytest.approx(
+        flight_time_s([(0, 0, 0), (0, 0, 30), (100, 0, 30), (100, 0, 0.0003)], QUAD), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "words"),
+    [
+        ([], START, "shape"),
+        ([(0, 0, 0)], START, "two different points"),
+        ([(0, 0, 0), (0, 0, 1e-5)], START, "two different points"),
+        ([(0, 0, 0), (0, 0, math.nan)], START, "finite"),
+        ([(0, 0), (1, 1)], START, "shape"),
+        ([(0, 0, 0), (0, 0, 9)], math.nan, "start_s"),
+    ],
+)
+def test_ways_that_cannot_be_flown(path, start, words):
+    with pytest.raises(ValueError, match=words):
+        time_path(path, QUAD, start)
+
+
+@pytest.mark.parametrize("field", ["cruise_m_s", "climb_m_s", "descent_m_s", "landing_m_s", "acceleration_m_s2"])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+def test_speeds_that_are_none(field, value):
+    with pytest.raises(ValueError, match=field):
+        flight_time_s([(0, 0, 0), (0, 0, 9)], dataclasses.replace(QUAD, **{field: value}))
