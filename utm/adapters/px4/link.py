@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 
 import mavsdk
 from mavsdk.asyncio import ComponentType, Configuration, Mavsdk, MavsdkConnectionError, System
+from mavsdk.asyncio.plugins.geofence import GeofenceAsync
 from mavsdk.asyncio.plugins.mavlink_direct import MavlinkDirectAsync
 from mavsdk.asyncio.plugins.mission_raw import MissionRawAsync
 from mavsdk.asyncio.plugins.param import ParamAsync
+from mavsdk.plugins.geofence import GeofenceError
 from mavsdk.plugins.mavlink_direct import MavlinkDirectError, MavlinkMessage
-from mavsdk.plugins.mission_raw import MissionItem, MissionRawError, MissionRawResult
+from mavsdk.plugins.mission_raw import MissionItem, MissionRawError
 from mavsdk.plugins.param import ParamError, ParamResult
 
 from utm.adapters.px4.mission import FENCE, Item
@@ -61,12 +63,14 @@ class Link:
         self._heard_s = -math.inf
         self._fault: BaseException | None = None
         self._listeners: list[list[str]] = []
+        self._asked: list[tuple[int, list[int]]] = []
         self._chunks: tuple[int, str] | None = None
         self._mavsdk: Mavsdk | None = None
         self._pumps: list[asyncio.Task[None]] = []
         self._requests: set[asyncio.Future[Any]] = set()
         self._direct: MavlinkDirectAsync | None = None
         self._missions: MissionRawAsync | None = None
+        self._fences: GeofenceAsync | None = None
         self._params: ParamAsync | None = None
 
     # --- opening and closing
@@ -107,10 +111,11 @@ class Link:
         system = await self._find(self._mavsdk)
         self.system_id = await system.get_system_id()
         self._direct, self._missions = MavlinkDirectAsync(system), MissionRawAsync(system)
-        self._params = ParamAsync(system)
-        for name in dict.fromkeys(("HEARTBEAT", "STATUSTEXT", *messages)):
+        self._params, self._fences = ParamAsync(system), GeofenceAsync(system)
+        for name in dict.fromkeys(("HEARTBEAT", "STATUSTEXT", "COMMAND_ACK", *messages)):
             self._pumps.append(asyncio.create_task(self._pump(name), name=f"{self.url} {name}"))
         await self.wait_until(lambda: "HEARTBEAT" in self.latest, math.inf)
+        await self.greet()
         for message_id, interval_s in WANTED_S.items():
             result = await self.command(SET_MESSAGE_INTERVAL, message_id, interval_s * 1e6)
             if result != 0:
@@ -144,7 +149,7 @@ class Link:
         while self._requests:
             await asyncio.gather(*self._requests, return_exceptions=True)
         instance, self._mavsdk = self._mavsdk, None
-        self._direct = self._missions = self._params = None
+        self._direct = self._missions = self._params = self._fences = None
         if instance is not None:
             # Off the loop: it waits for callbacks, which wait for the interpreter.
             await asyncio.shield(asyncio.to_thread(instance.destroy))
@@ -168,6 +173,10 @@ class Link:
         self.count[name] = self.count.get(name, 0) + 1
         if name == "STATUSTEXT":
             self._hear_text(fields)
+        elif name == "COMMAND_ACK":
+            for command, results in self._asked:
+                if command == fields["command"]:
+                    results.append(int(fields["result"]))
         if handler := self.on_message.get(name):
             handler(fields)
         self._news.set()
@@ -201,9 +210,15 @@ class Link:
         finally:
             self._listeners[:] = [each for each in self._listeners if each is not words]
 
-    def silence_s(self) -> float:
-        """Seconds since anything was heard."""
-        return asyncio.get_running_loop().time() - self._heard_s
+    @contextlib.contextmanager
+    def acknowledgements(self, command: int) -> Iterator[list[int]]:
+        """Every MAV_RESULT with which the vehicle answers a command from now on."""
+        asked: tuple[int, list[int]] = (command, [])
+        self._asked.append(asked)
+        try:
+            yield asked[1]
+        finally:
+            self._asked[:] = [each for each in self._asked if each is not asked]
 
     def fail(self, error: BaseException) -> None:
         """Every wait on this link, now and later, ends with this error."""
@@ -242,6 +257,22 @@ class Link:
         self._requests.add(future)
         future.add_done_callback(self._requests.discard)
         return await asyncio.shield(future)
+
+    async def greet(self) -> None:
+        """Send a ground station's heartbeat now. MAVSDK sends one a second, and until the first PX4 says nothing."""
+        fields = {"type": 6, "autopilot": 8, "base_mode": 0, "custom_mode": 0, "system_status": 4, "mavlink_version": 3}
+        try:
+            await self._request(
+                self._need(self._direct).send_message(
+                    MavlinkMessage(message_name="HEARTBEAT", fields_json=json.dumps(fields))
+                )
+            )
+        except MavlinkDirectError as error:
+            raise LinkError(f"{self.url}: nothing can be sent ({error.result.name})") from error
+
+    def require_open(self) -> None:
+        """Raises LinkError when it is not open."""
+        self._need(self._direct)
 
     async def command(self, command: int, *params: float) -> int:
         """Send a COMMAND_LONG; the MAV_RESULT of its first final acknowledgement.
@@ -286,10 +317,11 @@ class Link:
         if not math.isclose(found, value, rel_tol=1e-6, abs_tol=1e-6):
             raise VehicleRefused(f"{self.url}: parameter {name} was set to {value} and read back as {found}")
 
-    async def clear_mission(self) -> None:
-        """Forget the mission that is stored there."""
-        missions = self._need(self._missions)
+    async def clear(self) -> None:
+        """Forget the mission and the fence that are stored there."""
+        missions, fences = self._need(self._missions), self._need(self._fences)
         await self._transfer("clearing the old mission", missions.clear_mission)
+        await self._transfer("clearing the old fence", fences.clear_geofence)
 
     async def upload(self, items: Sequence[Item]) -> None:
         """Send a mission or a fence. An acknowledgement means stored, not in force.
@@ -324,16 +356,16 @@ class Link:
     async def _transfer(self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self.listening() as words:
             try:
-                return await self._again(call, MissionRawError)
-            except MissionRawError as error:
-                if error.result in (MissionRawResult.TIMEOUT, MissionRawResult.NO_SYSTEM):
+                return await self._again(call, MissionRawError, GeofenceError)
+            except (MissionRawError, GeofenceError) as error:
+                if error.result.name in ("TIMEOUT", "NO_SYSTEM"):
                     raise LinkError(f"{self.url}: {what} was not answered ({error.result.name})") from error
                 raise VehicleRefused(f"{self.url}: {what} failed: {error.result.name}", tuple(words)) from error
 
-    async def _again(self, call: Callable[[], Coroutine[Any, Any, T]], error: type[Exception]) -> T:
+    async def _again(self, call: Callable[[], Coroutine[Any, Any, T]], *errors: type[Exception]) -> T:
         """A busy vehicle drops a transfer now and then; what is refused thrice is refused."""
         for _ in range(_TRIES - 1):
-            with contextlib.suppress(error):
+            with contextlib.suppress(*errors):
                 return await self._request(call())
         return await self._request(call())
 

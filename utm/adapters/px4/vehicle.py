@@ -7,6 +7,7 @@ are waited for, and a mode counts when HEARTBEAT shows it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -22,7 +23,9 @@ CUSTOM_MODE = 1.0
 AUTO = 4
 PREARM_CHECK = 0x10000000
 ON_GROUND = 1
-ACCEPTED = 0
+SETTLE_S = 1.0
+PER_CORNER_S = 0.15
+_RESULTS = {0: "accepted", 1: "temporarily rejected", 2: "denied", 3: "unsupported", 4: "failed"}
 
 #: PX4's sub-modes of AUTO.
 SUB_MODES = {1: "READY", 2: "TAKEOFF", 3: "HOLD", 4: "MISSION", 5: "RTL", 6: "LAND"}
@@ -40,8 +43,9 @@ class Px4Vehicle:
     Args:
         link: as MAVSDK writes it, for example ``udpin://127.0.0.1:14540``.
         system_id: which vehicle, where several answer on one link.
-        verdict_s: seconds to wait for the vehicle's words after each upload. PX4 says up to 0.9 s after its
-            acknowledgement that a fence is not in force; less only for a simulation faster than life.
+        verdict_s: seconds by the vehicle's clock to wait for its words after each upload; for a fence 0.15 s more for
+            each corner. PX4 takes 0.1 s to read a corner, and says 0.4 to 2.6 s (4 corners) or 5.6 to 7.8 s (60)
+            after its acknowledgement that a fence is not in force (measured, 1.17 alpha in simulation).
         patience_s: seconds for a mode to show after it was commanded.
         silent_s: seconds without any message after which the link counts as lost.
 
@@ -54,7 +58,7 @@ class Px4Vehicle:
         link: str,
         system_id: int | None = None,
         *,
-        verdict_s: float = 1.5,
+        verdict_s: float = 2.5,
         patience_s: float = 8.0,
         silent_s: float = 5.0,
     ) -> None:
@@ -128,24 +132,33 @@ class Px4Vehicle:
             raise VehicleRefused(f"{self._link.url}: load() needs ready() first, to know where home is")
         mission.check_road(road, self._home)
         fence_items, mission_items = mission.fence_items(road), mission.mission_items(road)
-        # An old mission would be judged against the new fence, and its verdict taken for ours.
-        await self._link.clear_mission()
+        # An old mission would be judged against the new fence, and its verdict taken for ours. And a fence like the one
+        # that is stored is not judged again, but for the moment of having none.
+        await self._link.clear()
+        await self._pass(SETTLE_S)
+        await self._link.greet()
         with self._link.listening() as words:
             await self._link.upload(fence_items)
-            await self._verdict(road, words)
+            await self._verdict(road, words, self._verdict_s + len(fence_items) * PER_CORNER_S)
             for name, value in mission.failsafe_parameters(road, self._home).items():
                 await self._link.set_parameter(name, value, if_there=name in mission.NOT_EVERYWHERE)
             await self._link.upload(mission_items)
-            await self._verdict(road, words)
+            await self._verdict(road, words, self._verdict_s)
             for what, sent in (("fence", fence_items), ("mission", mission_items)):
                 read = await self._link.download(sent[0].mission_type)
                 if fault := mission.difference(sent, read):
                     raise VehicleRefused(f"{road.intent_id}: the {what} was not stored as sent: {fault}", tuple(words))
             self._refuse(road, words)
 
-    async def _verdict(self, road: SkyRoad, words: list[str]) -> None:
-        await self._link.wait_until(lambda: bool(mission.refusals(words)), self._verdict_s)
+    async def _verdict(self, road: SkyRoad, words: list[str], wait_s: float) -> None:
+        await self._pass(wait_s, lambda: bool(mission.refusals(words)))
         self._refuse(road, words)
+
+    async def _pass(self, wait_s: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass by the vehicle's clock: a simulation may run faster than life, or slower."""
+        due_ms = self._boot_ms + 1000 * wait_s
+        if not await self._link.wait_until(lambda: self._boot_ms >= due_ms or enough(), 10.0 + 5.0 * wait_s):
+            raise LinkError(f"{self._link.url}: the vehicle's clock stands still")
 
     def _refuse(self, road: SkyRoad, words: list[str]) -> None:
         if refusals := mission.refusals(words):
@@ -256,24 +269,30 @@ class Px4Vehicle:
         """Command until a heartbeat sent afterwards shows it.
 
         PX4 acknowledges a mode twice, first "accepted" and then the truth, and refuses MISSION for up to a second
-        after an upload; so acknowledgements are not trusted, and a refusal is asked again.
+        after an upload. So an acknowledgement that accepts is not trusted, and after one that refuses it is asked
+        again.
         """
+        self._link.require_open()
         loop = asyncio.get_running_loop()
-        deadline_s, answer = loop.time() + self._patience_s, "not acknowledged"
-        with self._link.listening() as words:
+        deadline_s, number = loop.time() + self._patience_s, int(command[0])
+        answer = "none"
+        with self._link.listening() as words, self._link.acknowledgements(number) as results:
             while (left_s := deadline_s - loop.time()) > 0:
+                results.clear()
                 heartbeats = self._link.count["HEARTBEAT"]
-                try:
-                    result = await self._link.command(int(command[0]), *command[1:])
-                    answer = f"MAV_RESULT {result}"
-                except LinkError:
-                    result = ACCEPTED  # perhaps only the acknowledgement was lost
+                with contextlib.suppress(LinkError):  # perhaps only the acknowledgement was lost
+                    await self._link.command(number, *command[1:])
+
+                def changed(heartbeats: int = heartbeats) -> bool:
+                    return self._link.count["HEARTBEAT"] > heartbeats and shown()
+
                 # A heartbeat comes once a second.
-                wait_s = min(left_s, 2.2 if result == ACCEPTED else 0.4)
-                if await self._link.wait_until(
-                    lambda before=heartbeats: self._link.count["HEARTBEAT"] > before and shown(), wait_s
-                ):
+                await self._link.wait_until(lambda: changed() or any(results), min(left_s, 2.2))
+                if changed():
                     return
+                answer = _RESULTS.get(max(results), str(max(results))) if results else "none"
+                if any(results):
+                    await self._link.wait_until(changed, min(left_s, 0.3))
             raise VehicleRefused(
                 f"{self._link.url}: {what} did not come about within {self._patience_s:g} s (last answer: {answer};"
                 f" mode {self._mode()}, {'armed' if self._armed() else 'not armed'})",
