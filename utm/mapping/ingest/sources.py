@@ -86,7 +86,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return lines[0].rstrip(".")[:160] if lines else type(error).__name__
 
 
 def inspect(path: Path, *, crs: str | None, vertical: str | None) -> Source:
@@ -143,7 +143,28 @@ def _inspect_raster(path: Path, crs: str | None, vertical: str | None) -> Source
     return Source(path, "raster", horizontal, datum, tuple(bounds), max(transform.a, -transform.e), None)
 
 
+def _check_las_records(path: Path) -> None:
+    """Raise ValueError when the header announces more records than the file has room for.
+
+    laspy believes the numbers: one flipped byte sends it through hundreds of millions of empty records.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(375)
+    if header[:4] != b"LASF" or len(header) < 227:
+        raise ValueError("no LAS header")
+    header_size, points_at, records = struct.unpack_from("<HII", header, 94)
+    if not header_size + 54 * records <= points_at <= size:
+        raise ValueError(f"the header announces {records} records and points at byte {points_at} of {size}")
+    if header[24:26] == b"\x01\x04" and len(header) == 375:  # LAS 1.4: more records may follow the points
+        extended_at, extended = struct.unpack_from("<QI", header, 235)
+        if extended and not extended_at + 60 * extended <= size:
+            raise ValueError(f"the header announces {extended} records at byte {extended_at} of {size}")
+
+
 def _inspect_cloud(path: Path, crs: str | None, vertical: str | None) -> Source:
+    with reading(path, "cloud"):
+        _check_las_records(path)
     with reading(path, "cloud"), laspy.open(path) as reader:
         header = reader.header
         try:

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tests.mapping import oracles
+from utm.mapping.ingest import binning
+
+HEIGHTS = st.floats(-50, 500, width=32)
+FEW = settings(max_examples=60, deadline=None)
+
+
+@FEW
+@given(hnp.arrays(np.float64, 20, elements=st.floats(-1e4, 1e4)))
+def test_rounding_never_hides_a_height(exact):
+    up, down = binning.rounded_up(exact), binning.rounded_down(exact)
+    assert up.dtype == down.dtype == np.float32
+    assert (up.astype(np.float64) >= exact).all()
+    assert (down.astype(np.float64) <= exact).all()
+    assert (up.astype(np.float64) - down <= 2 * np.spacing(np.abs(exact).astype(np.float32)) + 1e-44).all()
+
+
+def test_rounding_keeps_what_float32_holds():
+    exact = np.array([0.0, -0.125, 12.375, 119.0])
+    assert (binning.rounded_up(exact) == exact).all()
+    assert (binning.rounded_down(exact) == exact).all()
+
+
+@FEW
+@given(
+    values=hnp.arrays(np.float32, (4, 5), elements=HEIGHTS),
+    valid=hnp.arrays(bool, (4, 5)),
+    step=st.sampled_from([0.5, 1.0, 1.7, 2.0, 3.0, 5.0]),
+    cell=st.sampled_from([1.0, 2.0, 2.5]),
+    start=st.tuples(st.integers(-16, 16), st.integers(-16, 16)),
+)
+def test_raster_cells_reach_every_map_cell_they_touch(values, valid, step, cell, start):
+    start_x, start_y = start[0] / 4, start[1] / 4
+    shape = (6, 7)
+    highest, lowest = np.full(shape, -np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    slow_highest, slow_lowest = highest.copy(), lowest.copy()
+    x_spans = binning.spans(start_x, step, 5, cell, shape[0])
+    y_spans = binning.spans(start_y, step, 4, cell, shape[1])
+    binning.bin_raster(values, valid, x_spans, y_spans, highest, lowest)
+    oracles.bin_raster(values, valid, start_x, start_y, step, cell, slow_highest, slow_lowest)
+    np.testing.assert_array_equal(highest, slow_highest)
+    np.testing.assert_array_equal(lowest, slow_lowest)
+
+
+def test_bounds_rounded_in_a_file_do_not_smear_over_one_more_cell():
+    assert binning.spans(1e-8, 2.0, 3, 2.0, 10).tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert binning.spans(-1e-8, 2.0, 3, 2.0, 10).tolist() == [[0, 1], [1, 2], [2, 3]]
+
+
+@FEW
+@given(cells=hnp.arrays(np.int64, (30, 2), elements=st.integers(0, 4)), z=hnp.arrays(np.float32, 30, elements=HEIGHTS))
+def test_points_are_binned_by_their_maximum(cells, z):
+    highest, count = np.full((5, 5), -np.inf, np.float32), np.zeros((5, 5), np.int32)
+    binning.bin_points(cells[:, 0].copy(), cells[:, 1].copy(), z, highest, count)
+    for ix in range(5):
+        for iy in range(5):
+            mine = z[(cells == (ix, iy)).all(axis=1)]
+            assert count[ix, iy] == len(mine)
+            assert highest[ix, iy] == (mine.max() if len(mine) else -np.inf)
+
+
+@FEW
+@given(
+    heights=hnp.arrays(
+        np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=HEIGHTS | st.just(-np.inf)
+    ),
+    radius=st.integers(0, 11),
+)
+def test_square_max(heights, radius):
+    np.testing.assert_array_equal(binning.square_max(heights, radius), oracles.square_max(heights, radius))
+
+
+@FEW
+@given(
+    known=hnp.arrays(np.float32, (11, 9), elements=st.one_of(st.just(-np.inf), st.just(-np.inf), HEIGHTS)),
+    seen=st.tuples(st.integers(0, 10), st.integers(0, 8)),
+    radius=st.integers(1, 4),
+)
+def test_unknown_ground_takes_the_highest_nearby(known, seen, radius):
+    known[seen] = 7.0
+    filled = binning.highest_nearby(known, radius)
+    np.testing.assert_array_equal(filled, oracles.highest_nearby(known, radius))
+    assert (filled[np.isfinite(known)] == known[np.isfinite(known)]).all()
+
+
+@FEW
+@given(
+    cells=hnp.arrays(np.int64, (25, 2), elements=st.integers(0, 6)),
+    z=hnp.arrays(np.float32, 25, elements=st.floats(-40, 900, width=32)),
+    highest=hnp.arrays(np.float32, (7, 7), elements=st.one_of(st.just(-np.inf), st.floats(0, 60, width=32))),
+)
+def test_rejected_returns_are_judged_as_the_rule_says(cells, z, highest):
+    ground = np.full((7, 7), 5.0, np.float32)
+    slow = highest.copy()
+    z = np.sort(z)
+    ix, iy = cells[:, 0].copy(), cells[:, 1].copy()
+    found = binning.judge_suspects(ix, iy, z, ground, highest, 1.0, 180.0, 2)
+    np.testing.assert_array_equal(found, oracles.judge(ix, iy, z, ground, slow, 1.0, 180.0, 2))
+    np.testing.assert_array_equal(highest, slow)
+
+
+@pytest.mark.parametrize(
+    ("heights", "kept"),
+    [
+        ([400.0], [False]),
+        ([3.0], [False]),
+        ([30.0, 60.0, 300.0], [True, True, False]),
+        ([60.0, 180.0, 330.0, 500.0], [True, True, True, True]),
+        ([189.0], [True]),
+        ([191.0], [False]),
+    ],
+)
+def test_a_mast_of_lone_returns_is_kept_whole_and_a_lone_return_in_the_sky_is_not(heights, kept):
+    ground = np.full((9, 9), 10.0, np.float32)
+    highest = np.full((9, 9), -np.inf, np.float32)
+    here = np.full(len(heights), 4)
+    verdict = binning.judge_suspects(here, here, np.array(heights, np.float32), ground, highest, 1.0, 180.0, 3)
+    assert (verdict == 0).tolist() == kept

@@ -1,0 +1,287 @@
+import json
+import os
+import shutil
+
+import laspy
+import numpy as np
+import pytest
+
+from tests.mapping.survey_files import SOUTH, WEST, ground_points, plain, write_laz, write_tif
+from utm.errors import DatumError, MapError, SurveyError
+from utm.mapping import CityMap
+from utm.mapping.ingest import build_map
+from utm.mapping.ingest import write as writing
+from utm.mapping.ingest.clouds import statistical_outliers
+from utm.mapping.mapfile import Status
+
+
+def test_the_map_lies_where_the_survey_does(small_map):
+    assert small_map.frame.crs == "EPSG:6675"
+    assert (small_map.frame.origin_x, small_map.frame.origin_y) == (WEST, SOUTH)
+    assert small_map.frame.vertical == "JGD2011"
+    assert small_map.size == (120, 80)
+    assert small_map.resolution_m == 1.0
+
+
+def test_surface_and_terrain_are_those_of_the_rasters(small_map, survey):
+    columns = small_map.whole()
+    np.testing.assert_array_equal(columns.terrain_m, survey.terrain_m)
+    west = np.s_[:36]  # no cloud there, no hole
+    np.testing.assert_array_equal(columns.surface_m[west], survey.surface_m[west])
+    assert (columns.surface_m >= columns.terrain_m).all()
+
+
+def test_a_hole_is_unknown_and_blocks_above_the_highest_thing_nearby(small_map, survey):
+    columns = small_map.whole()
+    np.testing.assert_array_equal(columns.unknown, survey.hole)
+    # The block of 12 m ends 4 m west of the hole: within 30 m of all of it
+    assert (columns.surface_m[survey.hole] >= survey.surface_m[20:36, 30:50].max() + 10).all()
+    assert (small_map.layer("status", 0, 0, *small_map.size)[survey.hole] == Status.UNKNOWN).all()
+
+
+def test_wires_that_the_filter_rejects_still_block(small_map, survey):
+    assert statistical_outliers(survey.points)[-42:-2].any(), "the wire is meant to be rejected"
+    surface = small_map.surface_up(survey.wire[:, 0] - WEST, survey.wire[:, 1] - SOUTH)
+    assert (surface >= 35).all()
+    status = small_map.status_at(survey.wire[:, 0] - WEST, survey.wire[:, 1] - SOUTH)
+    assert (status & Status.SUSPECT).any()
+    assert small_map.meta["counts"]["points_suspect"] > 0
+
+
+def test_lone_returns_in_the_sky_and_below_the_ground_are_discarded_and_counted(small_map, survey):
+    surface = small_map.surface_up(survey.lone[:, 0] - WEST, survey.lone[:, 1] - SOUTH)
+    assert (surface < 20).all()
+    assert small_map.meta["counts"]["points_discarded_above"] == 1
+    assert small_map.meta["counts"]["points_discarded_below"] == 1
+    assert small_map.meta["counts"]["points_read"] == len(survey.points)
+
+
+def test_no_return_that_was_kept_lies_above_the_surface(small_map, survey):
+    stored = laspy.read(survey.cloud)  # as the file holds them, rounded to its scale
+    points = np.column_stack([stored.x, stored.y, stored.z])[:-2]
+    surface = small_map.surface_up(points[:, 0] - WEST, points[:, 1] - SOUTH)
+    assert (points[:, 2] <= surface).all()
+
+
+@pytest.mark.parametrize("cell", [0.7, 2.0, 3.0, 7.0])
+def test_any_resolution_is_to_the_safe_side(survey, tmp_path, cell):
+    made = build_map([survey.dsm, survey.cloud], tmp_path / "map", terrain=survey.dtm, resolution_m=cell)
+    nx, ny = survey.terrain_m.shape
+    east, north = np.meshgrid(np.arange(nx) + 0.5, np.arange(ny) + 0.5, indexing="ij")
+    shift_e, shift_n = WEST - made.frame.origin_x, SOUTH - made.frame.origin_y
+    for de, dn in ((-0.49, -0.49), (0.49, -0.49), (-0.49, 0.49), (0.49, 0.49), (0, 0)):
+        e, n = east + de + shift_e, north + dn + shift_n
+        assert (made.surface_up(e, n) >= survey.surface_m).all()
+        assert (made.terrain_up(e, n) <= survey.terrain_m).all()
+
+
+def test_the_default_cell_is_the_finest_raster_but_not_below_a_metre(survey, tmp_path):
+    assert build_map(survey.cloud, tmp_path / "a", terrain=survey.dtm).resolution_m == 1.0
+    fine = write_tif(tmp_path / "fine.tif", plain(40, 40), cell=0.25)
+    assert build_map(fine, tmp_path / "b", terrain=survey.dtm).resolution_m == 1.0
+    coarse = write_tif(tmp_path / "coarse.tif", plain(20, 20), cell=3.0)
+    assert build_map(coarse, tmp_path / "c", terrain=survey.dtm).resolution_m == 3.0
+
+
+def test_sources_of_several_resolutions_are_joined_by_their_maximum(survey, tmp_path):
+    coarse = write_tif(tmp_path / "coarse.tif", np.full((30, 20), 40.0, np.float32), cell=2.0)
+    made = build_map([survey.dsm, coarse], tmp_path / "map", terrain=survey.dtm, resolution_m=1.0).whole()
+    assert (made.surface_m[:60, :40] == 40).all()
+    np.testing.assert_array_equal(made.surface_m[:20, 40:], survey.surface_m[:20, 40:])
+    assert not made.unknown[:60, :40].any()
+
+
+def test_scale_offset_and_integer_heights_are_honoured(survey, tmp_path):
+    centimetres = np.round(survey.surface_m * 100).astype(np.int32)
+    # GDAL drops the scale when the CRS has a vertical part, so the datum is named by hand
+    dsm = write_tif(tmp_path / "cm.tif", centimetres, scale=0.01, crs="EPSG:6675")
+    made = build_map(dsm, tmp_path / "map", terrain=survey.dtm, vertical_datum="JGD2011").whole()
+    assert np.abs(made.surface_m - survey.surface_m).max() <= 0.0051
+    assert (made.surface_m.astype(np.float64) >= np.maximum(centimetres * 0.01, survey.terrain_m) - 1e-12).all()
+
+
+def test_nan_counts_as_no_data(survey, tmp_path):
+    dsm = write_tif(tmp_path / "nan.tif", np.where(survey.hole, np.float32(np.nan), survey.surface_m), nodata=None)
+    np.testing.assert_array_equal(build_map(dsm, tmp_path / "map", terrain=survey.dtm).whole().unknown, survey.hole)
+
+
+def test_a_small_hole_in_the_terrain_takes_the_lowest_ground_nearby(survey, tmp_path):
+    terrain = survey.terrain_m.copy()
+    terrain[60:64, 40:44] = -9999
+    made = build_map(survey.dsm, tmp_path / "map", terrain=write_tif(tmp_path / "dtm.tif", terrain))
+    columns = made.whole()
+    assert (columns.terrain_m[60:64, 40:44] <= survey.terrain_m[60:64, 40:44]).all()
+    assert (columns.terrain_m[60:64, 40:44] >= survey.terrain_m.min()).all()
+    assert made.meta["counts"]["cells_terrain_assumed"] == 16
+
+
+def test_terrain_that_does_not_cover_the_survey_is_refused(survey, tmp_path):
+    far = write_tif(tmp_path / "far.tif", plain(), west=WEST + 5000)
+    with pytest.raises(
+        SurveyError, match=r"far\.tif: --terrain: the terrain model does not cover 100\.0% of the survey"
+    ):
+        build_map(survey.dsm, tmp_path / "map", terrain=far)
+
+
+def test_noise_classes_and_withheld_returns_are_suspect_not_gone(survey, tmp_path):
+    rng = np.random.default_rng(5)
+    points = ground_points(rng, survey.terrain_m, 4000)
+    points[0] = (WEST + 30.5, SOUTH + 60.5, 25.0)
+    points[1] = (WEST + 90.5, SOUTH + 60.5, 26.0)
+    classes = np.ones(len(points), np.uint8)
+    classes[0] = 18
+    withheld = np.zeros(len(points), bool)
+    withheld[1] = True
+    cloud = write_laz(tmp_path / "noise.laz", points, classes=classes, withheld=withheld)
+    made = build_map(cloud, tmp_path / "map", terrain=survey.dtm)
+    east, north = points[:2, 0] - made.frame.origin_x, points[:2, 1] - made.frame.origin_y
+    assert (made.surface_up(east, north) >= points[:2, 2]).all()
+    assert (made.status_at(east, north) & Status.SUSPECT).all()
+
+
+# ---- the same survey is the same map
+
+
+def test_the_version_hangs_on_the_content_alone(survey, small_map, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(survey.folder, elsewhere)
+    os.rename(elsewhere / "dsm.tif", elsewhere / "other-name.tif")
+    again = build_map(
+        [elsewhere / "cloud.laz", elsewhere / "other-name.tif"], tmp_path / "again", terrain=elsewhere / "dtm.tif"
+    )
+    assert again.version == small_map.version
+    coarser = build_map([survey.dsm, survey.cloud], tmp_path / "c", terrain=survey.dtm, resolution_m=2)
+    assert coarser.version != small_map.version
+
+
+def test_the_file_names_no_place_and_no_time(small_map, survey):
+    text = (small_map.path / "map.json").read_text()
+    assert str(survey.folder) not in text
+    entry = json.loads(text)["sources"][0]
+    assert entry["file"] == "dsm.tif"
+    assert len(entry["sha256"]) == 64
+
+
+# ---- whole or not at all
+
+
+def test_progress_is_told_stage_by_stage(survey, tmp_path):
+    told = []
+    build_map([survey.dsm, survey.cloud], tmp_path / "map", terrain=survey.dtm, progress=lambda *p: told.append(p))
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert stages == ["terrain dtm.tif", "surface dsm.tif", "cloud cloud.laz", "hash", "write"]
+    assert all(0 <= done <= total for _, done, total in told)
+    for stage in stages:
+        assert [(d, t) for s, d, t in told if s == stage][-1][0] == [t for s, _, t in told if s == stage][-1]
+
+
+def test_a_build_that_dies_before_the_rename_leaves_nothing(survey, tmp_path, monkeypatch):
+    def dies(partial, out):
+        assert (partial / "map.json").is_file()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "_put_in_place", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_build_leaves_behind_is_no_map_and_in_nobodys_way(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "_put_in_place", lambda partial, out: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(writing.shutil, "rmtree", lambda *_, **__: None)  # a kill runs no clean-up
+    with pytest.raises(KeyboardInterrupt):
+        build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm)
+    monkeypatch.undo()
+    assert [path.name.startswith(".map.partial-") for path in tmp_path.iterdir()] == [True]
+    with pytest.raises(MapError, match="there is no such map"):
+        CityMap.open(tmp_path / "map")
+    assert build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm).size == (120, 80)
+
+
+def test_a_map_is_replaced_only_when_asked_and_never_by_a_failed_build(survey, tmp_path):
+    out = tmp_path / "map"
+    first = build_map(survey.dsm, out, terrain=survey.dtm)
+    with pytest.raises(MapError, match="a map stands there already"):
+        build_map(survey.dsm, out, terrain=survey.dtm)
+    broken = tmp_path / "broken.laz"
+    broken.write_bytes(survey.cloud.read_bytes()[:-2000])
+    with pytest.raises(SurveyError):
+        build_map([survey.dsm, broken], out, terrain=survey.dtm, replace=True)
+    assert CityMap.open(out).version == first.version
+    CityMap.open(out).verify()
+    second = build_map([survey.dsm, survey.cloud], out, terrain=survey.dtm, replace=True)
+    assert CityMap.open(out).version == second.version != first.version
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.laz", "map"]
+
+
+def test_a_failed_swap_puts_the_old_map_back(survey, tmp_path, monkeypatch):
+    out = tmp_path / "map"
+    first = build_map(survey.dsm, out, terrain=survey.dtm)
+    real = os.rename
+
+    def fails(source, target):
+        if ".partial-" in str(source):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(writing.os, "rename", fails)
+    with pytest.raises(MapError, match="cannot be written"):
+        build_map([survey.dsm, survey.cloud], out, terrain=survey.dtm, replace=True)
+    monkeypatch.undo()
+    CityMap.open(out).verify()
+    assert CityMap.open(out).version == first.version
+
+
+def test_the_place_is_checked_before_the_work(survey, tmp_path):
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "letter.txt").write_text("dear reader")
+    with pytest.raises(MapError, match="not empty and not a map"):
+        build_map(survey.dsm, taken, terrain=survey.dtm, replace=True)
+    assert (taken / "letter.txt").read_text() == "dear reader"
+    with pytest.raises(MapError, match="a file stands there"):
+        build_map(survey.dsm, taken / "letter.txt", terrain=survey.dtm)
+    with pytest.raises(MapError, match="the directory above it does not exist"):
+        build_map(survey.dsm, tmp_path / "no" / "such", terrain=survey.dtm)
+    (tmp_path / "empty").mkdir()
+    assert build_map(survey.dsm, tmp_path / "empty", terrain=survey.dtm).size == (120, 80)
+
+
+# ---- sources that do not fit together
+
+
+def test_terrain_is_asked_for(survey, tmp_path):
+    with pytest.raises(SurveyError, match="--terrain DTM"):
+        build_map(survey.dsm, tmp_path / "map")
+    with pytest.raises(SurveyError, match="given as surface and as terrain"):
+        build_map(survey.dsm, tmp_path / "map", terrain=survey.dsm)
+    with pytest.raises(SurveyError, match="a terrain model must be a GeoTIFF"):
+        build_map(survey.dsm, tmp_path / "map", terrain=survey.cloud)
+
+
+def test_sources_in_two_frames_are_refused(survey, tmp_path):
+    other = write_tif(tmp_path / "utm.tif", plain(), crs="EPSG:6690+6695")
+    with pytest.raises(SurveyError, match=r"utm\.tif: crs: is in EPSG:6690, but dsm\.tif is in EPSG:6675"):
+        build_map([survey.dsm, other], tmp_path / "map", terrain=survey.dtm)
+    amsl = write_tif(tmp_path / "amsl.tif", plain(), crs="EPSG:6675+5773")
+    with pytest.raises(DatumError, match=r"amsl\.tif: vertical datum: measures heights from AMSL, but dsm\.tif from"):
+        build_map([survey.dsm, amsl], tmp_path / "map", terrain=survey.dtm)
+
+
+@pytest.mark.parametrize("cell", [0, -1.0, float("nan"), float("inf")])
+def test_a_resolution_that_is_none(survey, tmp_path, cell):
+    with pytest.raises(SurveyError, match="--resolution: must be a number of metres above zero"):
+        build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm, resolution_m=cell)
+
+
+def test_a_map_too_large_for_memory_is_refused(survey, tmp_path):
+    with pytest.raises(SurveyError, match="more than this build holds"):
+        build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm, resolution_m=0.001)
+
+
+def test_no_sources_and_no_heights(survey, tmp_path):
+    with pytest.raises(SurveyError, match="no survey file was given"):
+        build_map([], tmp_path / "map", terrain=survey.dtm)
+    empty = write_tif(tmp_path / "void.tif", np.full((120, 80), -9999, np.float32))
+    with pytest.raises(SurveyError, match="holds no height at all"):
+        build_map(empty, tmp_path / "map", terrain=survey.dtm)
