@@ -54,8 +54,16 @@ def save(made: Figure, out_png: str | Path) -> None:
 def heading(made: Figure, title: str, subtitle: str) -> None:
     """Title and one quiet line below it, flush left, in inches from the top so that all pictures agree."""
     height = made.get_figheight()
-    made.text(LEFT, 1 - 0.12 / height, readable(title, "Skyroad"), size=TITLE, weight="bold", color=INK, va="top")
-    made.text(LEFT, 1 - 0.385 / height, readable(subtitle, ""), size=TEXT, color=QUIET, va="top")
+    made.text(
+        LEFT, 1 - 0.12 / height, _cut(readable(title, "Skyroad"), 76), size=TITLE, weight="bold", color=INK, va="top"
+    )
+    made.text(LEFT, 1 - 0.385 / height, _cut(readable(subtitle, ""), 128), size=TEXT, color=QUIET, va="top")
+
+
+def _cut(text: str, most: int) -> str:
+    """The text on one line of at most so many characters, which is what fits the width."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
 def legend(made: Figure, handles: Sequence, labels: Sequence[str], columns: int) -> None:
@@ -141,8 +149,8 @@ def place_labels(
             cost = (
                 1e6 * sum(_overlap(box, other) for other in used)
                 + 1e6 * (box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1)
-                + 30.0 * _within(box, dots)
-                + 200.0 * _within(box, marks)
+                + 30.0 * within(box, dots)
+                + 200.0 * within(box, marks)
                 + rank
             )
             if best is None or cost < best[0]:
@@ -160,7 +168,7 @@ def _overlap(a: Bbox, b: Bbox) -> float:
     return max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0)) * max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))
 
 
-def _within(box: Bbox, points: NDArray[np.float64]) -> int:
+def within(box: Bbox, points: NDArray[np.float64]) -> int:
     """How many points (n, 2) lie in a box, in pixels."""
     x, y = points.T
     return int(((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from utm.report.flown import Flown, FlownFlight
 
 #: How far around a flown track obstacles are looked for.
 _LOOK_M = 100.0
+#: Checks of one kind that are listed one by one.
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +159,43 @@ class Check:
     sentence: str
 
 
-def checks(flown: Flown) -> tuple[Check, ...]:
-    """What the tracks themselves say of every flight and every pair of them."""
-    found = []
-    for flight in flown.flights:
-        name = flight.intent.plan.id
-        if flight.trouble:
-            found.append(Check(False, f"{name}: {flight.trouble}"))
-        elif not flight.flew:
-            found.append(Check(False, f"{name} never left the ground"))
-        if flight.flew:
-            outside = int((~flight.inside).sum())
-            kept = f"{name} stayed inside its corridor at all {len(flight.inside):,} positions"
-            left = f"{name} was outside its corridor at {outside:,} of {len(flight.inside):,} positions"
-            found.append(Check(outside == 0, left if outside else kept))
-    for pair in pairs(flown):
-        if pair.closest is not None:
-            names = f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id}"
-            distances = f"{pair.closest.horizontal_m:.0f} m across and {pair.closest.vertical_m:.0f} m in height"
-            kept = pair.closest.margin >= 1.0
-            found.append(
-                Check(kept, f"{names} {'stayed apart' if kept else 'came too close'}: {distances} at the closest")
-            )
-    return tuple(found)
+def checks(flown: Flown, found: Sequence[Pair]) -> tuple[Check, ...]:
+    """What the tracks themselves say of every flight and of every pair (:func:`pairs`); faults first.
+
+    Of many flights or pairs that kept the rules, the worst ones are named and the rest counted.
+    """
+    flights = [check for flight in flown.flights for check in _flight_checks(flight)]
+    apart = [_pair_check(pair) for pair in found if pair.closest is not None]
+    broken = [check for check in (*flights, *apart) if not check.held]
+    return (
+        *broken,
+        *_shortened([check for check in flights if check.held], "flights stayed inside their corridors"),
+        *_shortened([check for check in apart if check.held], "pairs stayed further apart"),
+    )
+
+
+def _flight_checks(flight: FlownFlight) -> list[Check]:
+    name, found = flight.intent.plan.id, []
+    if flight.trouble:
+        found.append(Check(False, f"{name}: {flight.trouble.rstrip('.')}"))
+    elif not flight.flew:
+        found.append(Check(False, f"{name} never left the ground"))
+    if flight.flew:
+        outside, count = int((~flight.inside).sum()), f"{len(flight.inside):,}"
+        kept = f"{name} stayed inside its corridor at all {count} positions"
+        left = f"{name} was outside its corridor at {outside:,} of {count} positions"
+        found.append(Check(outside == 0, left if outside else kept))
+    return found
+
+
+def _pair_check(pair: Pair) -> Check:
+    names = f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id}"
+    distances = f"{pair.closest.horizontal_m:.0f} m across and {pair.closest.vertical_m:.0f} m in height"
+    kept = pair.closest.margin >= 1.0
+    return Check(kept, f"{names} {'stayed apart' if kept else 'came too close'}: {distances} at the closest")
+
+
+def _shortened(kept: Sequence[Check], rest: str) -> list[Check]:
+    if len(kept) <= _MOST_NAMED:
+        return list(kept)
+    return [*kept[: _MOST_NAMED - 1], Check(True, f"{len(kept) - _MOST_NAMED + 1} other {rest}")]

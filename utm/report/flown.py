@@ -79,7 +79,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flown:
-    """All that was asked, granted and flown in one airspace at one time."""
+    """All that was asked, granted and flown in one airspace at one time.
+
+    Raises:
+        ValueError: two flights of one plan.
+    """
 
     city_map: CityMap
     zones: tuple[GeoZone, ...]
@@ -91,6 +95,11 @@ class Flown:
     title: str
     water: tuple[tuple[tuple[float, float], ...], ...] = ()
     """Outlines (lon, lat) to be tinted as water; a map does not know water."""
+
+    def __post_init__(self) -> None:
+        ids = [flight.intent.plan.id for flight in self.flights]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"a plan is flown once, got {ids}")
 
     def colour(self, flight: FlownFlight) -> str:
         """The colour that stands for a flight in every picture and on the page."""

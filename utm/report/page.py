@@ -8,14 +8,14 @@ import functools
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import numpy as np
 
-from utm.report.figures import Check, FlightFigures, checks, flight_figures, pairs
+from utm.report.figures import Check, FlightFigures, Pair, checks, flight_figures, pairs
 from utm.report.flown import Flown, FlownFlight
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -64,13 +64,17 @@ def report_html(
     """
     if not isinstance(result.get("conforming"), bool):
         raise ValueError(f"the result must say whether it is conforming, got {result.get('conforming')!r}")
+    reproduce = result.get("reproduce", ())
+    if isinstance(reproduce, str) or not all(isinstance(line, str) for line in reproduce):
+        raise ValueError(f"the result's `reproduce` must be a sequence of command lines, got {reproduce!r}")
     profiles = {f"profile:{flight.intent.plan.id}" for flight in flown.flights}
     unknown = set(pictures) - profiles - {"plan", "separation"}
     if unknown:
         raise ValueError(
             f"no place on the page for {sorted(unknown)}; known: {sorted(profiles | {'plan', 'separation'})}"
         )
-    found = checks(flown)
+    two = pairs(flown)
+    found = checks(flown, two)
     rows = [_row(flown, flight, pictures) for flight in flown.flights]
     page = _template().render(
         flown=flown,
@@ -81,12 +85,12 @@ def report_html(
             (refused, flown.place_name(refused.plan.origin), flown.place_name(refused.plan.destination))
             for refused in flown.refused
         ],
-        pairs=pairs(flown),
+        pairs=two,
         plan=_picture(pictures.get("plan"), _plan_alt(flown)),
-        separation=_picture(pictures.get("separation"), _separation_alt(flown)),
+        separation=_picture(pictures.get("separation"), _separation_alt(two)),
         zones_in_force=sorted({zone for flight in flown.flights for zone in flight.intent.zones}),
         neighbours=sorted({other for flight in flown.flights for other in flight.intent.neighbours}),
-        reproduce=result.get("reproduce", ()),
+        reproduce=reproduce,
         result_json=json.dumps(result, indent=2, ensure_ascii=False, default=str),
     )
     out = Path(out_html)
@@ -134,11 +138,11 @@ def _plan_alt(flown: Flown) -> str:
     return "; ".join(["Plan view of the city with its geo-zones and sky roads", *ways, *refused]) + "."
 
 
-def _separation_alt(flown: Flown) -> str:
+def _separation_alt(two: Sequence[Pair]) -> str:
     closest = [
         f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id} were {pair.closest.horizontal_m:.0f} m apart horizontally"
         f" and {pair.closest.vertical_m:.0f} m vertically at the closest"
-        for pair in pairs(flown)[:3]
+        for pair in two[:3]
         if pair.closest is not None
     ]
     return "; ".join(["Horizontal and vertical distance between the drones over time", *closest]) + "."

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from utm.mapping.view import draw_base, draw_zones, readable
@@ -28,6 +29,7 @@ from utm.report.canvas import (
     legend,
     place_labels,
     save,
+    within,
 )
 from utm.report.figures import Pair, pairs
 from utm.report.flown import Flown, FlownFlight
@@ -61,7 +63,9 @@ def plan_view(flown: Flown, out_png: str | Path) -> None:
     height = made.get_figheight()
     ax = made.add_axes((_SIDE_IN / WIDTH_IN, _FOOT_IN / height, wide / WIDTH_IN, tall / height))
     draw_base(ax, flown.city_map, water=flown.water, box=box)
+    before = len(ax.texts)
     zones = draw_zones(ax, flown.zones, flown.city_map.frame)
+    _clear_roads(ax, flown, ax.texts[before:])
     for flight in flown.flights:
         _draw_road(ax, flight, flown.colour(flight), (box[2] - box[0]) / 9)
     worst = next((pair for pair in pairs(flown) if pair.closest is not None), None)
@@ -97,6 +101,43 @@ def _extent(flown: Flown) -> tuple[float, float, float, float]:
     return *low.tolist(), *(low + size).tolist()
 
 
+def _clear_roads(ax: Axes, flown: Flown, names: Sequence[Text]) -> None:
+    """Move a zone's name from above the zone into it or below it where a road would run through the words."""
+    renderer = ax.get_figure().canvas.get_renderer()
+    frame, roads = ax.get_window_extent(renderer), ax.transData.transform(_roads(flown))
+    for zone, name in zip(flown.zones, names, strict=True):
+        lon, lat = np.array(zone.outline_deg, np.float64).T
+        corners = np.column_stack(flown.city_map.frame.to_map(lon, lat))
+        (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
+        spots = [
+            ((x, y), (0, up), va)
+            for y, up, va in ((north, 3, "bottom"), (south, -3, "top"), ((south + north) / 2, 0, "center"))
+            for x in (corners[:, 0].mean(), west + (east - west) / 4, east - (east - west) / 4)
+        ]
+        costs = []
+        for spot in spots:
+            box = _moved(name, spot).get_window_extent(renderer)
+            cut = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+            costs.append(within(box, roads) + 1000 * cut)
+        _moved(name, spots[int(np.argmin(costs))])
+
+
+def _moved(name: Text, spot: tuple[tuple[float, float], tuple[float, float], str]) -> Text:
+    name.xy, name.xyann, align = spot
+    name.set_va(align)
+    return name
+
+
+def _roads(flown: Flown) -> NDArray[np.float64]:
+    """(n, 2) places in metres along the edges and the middle of every road, close enough that no word hides one."""
+    found = [np.empty((0, 2))]
+    for flight in flown.flights:
+        line = shapely.LineString(flight.intent.corridor.centre_line.enu_m[:, :2])
+        edge = line.buffer(flight.intent.corridor.half_width_m).boundary
+        found += [shapely.get_coordinates(part.segmentize(15.0)) for part in (line, edge)]
+    return np.concatenate(found)
+
+
 def _draw_road(ax: Axes, flight: FlownFlight, colour: str, arrow_every_m: float) -> None:
     corridor = flight.intent.corridor
     line = corridor.centre_line.enu_m[:, :2]
@@ -118,11 +159,8 @@ def _draw_road(ax: Axes, flight: FlownFlight, colour: str, arrow_every_m: float)
             markeredgewidth=0.8,
             zorder=5.7,
         )
-    if flight.flew and not flight.inside.all():
-        ax.plot(
-            *flight.enu_m[~flight.inside, :2].T, "o", markersize=4.2, color=DANGER, markeredgecolor=PAPER,
-            markeredgewidth=0.5, zorder=5.6,
-        )  # fmt: skip
+    out = flight.enu_m[~flight.inside, :2]
+    ax.plot(*out.T, "o", markersize=4, color=DANGER, markeredgewidth=0, zorder=5.6)
     for index, style in ((0, "o"), (-1, "s")):
         ax.plot(*line[index], style, markersize=8, color=PAPER, markeredgecolor=colour, markeredgewidth=2.4, zorder=5.9)
 
@@ -158,6 +196,7 @@ def _label(ax: Axes, flown: Flown, worst: Pair | None) -> None:
     """Names of pads, marks of refused wishes, the closest moment: none over another, few over a road."""
     to_map = flown.city_map.frame.to_map
     labels: list[tuple[str, float, float, str]] = []
+    moves: list[NDArray[np.float64]] = []
     for refused in flown.refused:
         wish, name = refused.plan.destination, readable(refused.plan.id, "a plan")
         x, y = _mark(ax, to_map, wish, "X", DANGER)
@@ -168,12 +207,12 @@ def _label(ax: Axes, flown: Flown, worst: Pair | None) -> None:
             arrow = {"arrowstyle": "-|>", "color": GRANTED, "linewidth": 1.4, "shrinkA": 6, "shrinkB": 6}
             ax.annotate("", there, (x, y), arrowprops=arrow, zorder=6.2)
             labels.append(("would be granted", *there, GRANTED))
+            moves.append(np.linspace((x, y), there, 20))
     if worst is not None:
         x, y = (_at(worst.a, worst.closest.t_s) + _at(worst.b, worst.closest.t_s)) / 2
         distances = f"{worst.closest.horizontal_m:.0f} m across, {worst.closest.vertical_m:.0f} m in height"
         labels.append((f"closest moment:\n{distances}", float(x), float(y), INK))
-    roads = [flight.intent.corridor.centre_line.enu_m[:, :2] for flight in flown.flights]
-    ends = [road[end] for road in roads for end in (0, -1)]
+    ends = [flight.intent.corridor.centre_line.enu_m[end, :2] for flight in flown.flights for end in (0, -1)]
     for name, lon, lat in flown.places:
         x, y = (float(value) for value in to_map(lon, lat))
         if all(np.hypot(x - east, y - north) > _SAME_PAD_M for east, north in ends):
@@ -181,8 +220,7 @@ def _label(ax: Axes, flown: Flown, worst: Pair | None) -> None:
         labels.append((readable(name, "pad"), x, y, INK))
     (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
     seen = [label for label in labels if west <= label[1] <= east and south <= label[2] <= north]
-    covered = [shapely.get_coordinates(shapely.LineString(road).segmentize(15.0)) for road in roads]
-    place_labels(ax, seen, np.concatenate(covered) if covered else np.empty((0, 2)))
+    place_labels(ax, seen, np.concatenate([_roads(flown), *moves]))
 
 
 def _mark(ax: Axes, to_map: Callable, place: Waypoint, style: str, colour: str) -> tuple[float, float]:

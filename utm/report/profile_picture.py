@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +56,15 @@ def height_profile(flown: Flown, flight: FlownFlight, out_png: str | Path) -> No
         OSError: the picture cannot be written.
     """
     line = flight.intent.corridor.centre_line.enu_m
-    reach = flown.rules.clearance_m + 4 * flown.city_map.resolution_m
+    beyond = 1.6 * flight.intent.corridor.half_width_m
+    reach = max(flown.rules.clearance_m, beyond) + 4 * flown.city_map.resolution_m
     west, south = line[:, :2].min(axis=0) - reach
     east, north = line[:, :2].max(axis=0) + reach
     columns = flown.city_map.window(west, south, east, north)
     clear = lowest_clear(columns.surface_m, columns.cell_m, flown.rules.clearance_m)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line[:, :2], axis=0).T))])
-    ground = ground_under(line, columns)
-    lowest = ground_under(line, _lifted(columns, clear)).surface_m
+    ground = _with_ends(flown, line, columns, beyond)
+    under = ground_under(line, _lifted(columns, clear))
 
     made = figure(_HEIGHT_IN)
     ax = made.add_axes((0.068, 0.215, 0.914, 0.625))
@@ -72,13 +74,13 @@ def height_profile(flown: Flown, flight: FlownFlight, out_png: str | Path) -> No
     ceiling = ground.terrain_m + flown.rules.ceiling_above_terrain_m
     _stairs(ax, ground, ground.surface_m, base, SURFACE, 2)
     _stairs(ax, ground, ground.terrain_m, base, TERRAIN, 3)
-    edges = _edges(ground)
+    edges, below = _edges(ground), _edges(under)
     ax.plot(edges, np.repeat(ceiling, 2), color=DANGER, linewidth=1.6, zorder=5)
     ax.fill_between(edges, np.repeat(ceiling, 2), top, color=DANGER, alpha=0.08, linewidth=0, zorder=1)
-    ax.plot(edges, np.repeat(lowest, 2), color=_CLEAR, linewidth=1.0, dashes=(1.2, 1.4), zorder=6)
+    ax.plot(below, np.repeat(under.surface_m, 2), color=_CLEAR, linewidth=1.0, dashes=(1.2, 1.4), zorder=6)
     band = _band(flight, along)
-    ax.fill(*np.asarray(band.exterior.coords).T, color=colour, alpha=0.2, linewidth=0, zorder=7)
-    ax.plot(*np.asarray(band.exterior.coords).T, color=colour, linewidth=0.8, zorder=8)
+    ax.fill(*np.asarray(band.exterior.coords).T, color=colour, alpha=0.2, linewidth=0, zorder=1.4)
+    ax.plot(*np.asarray(band.exterior.coords).T, color=colour, linewidth=0.8, zorder=1.5)
     if flight.flew:
         where = _distance_along(line, along, flight.enu_m)
         ax.plot(where, flight.enu_m[:, 2], color=PAPER, linewidth=3.4, zorder=9)
@@ -86,14 +88,28 @@ def height_profile(flown: Flown, flight: FlownFlight, out_png: str | Path) -> No
         out = ~flight.inside
         ax.plot(where[out], flight.enu_m[out, 2], "o", color=DANGER, markersize=3.6, zorder=12)
     ax.plot(along, line[:, 2], color=PAPER if flight.flew else INK, linewidth=0.9, dashes=(3.5, 3.0), zorder=11)
-    margin = 0.01 * along[-1] + flight.intent.corridor.half_width_m
-    ax.set(xlim=(-margin, along[-1] + margin), ylim=(base, top))
+    ax.set(xlim=(-beyond, along[-1] + beyond), ylim=(base, top))
     ax.set_xlabel("distance along the sky road, m", size=TEXT, color=QUIET)
     ax.set_ylabel(f"height ({flown.city_map.frame.vertical}), m", size=TEXT, color=QUIET)
     _name_ends(ax, flown, flight, along, line)
     heading(made, f"{readable(flight.intent.plan.id, 'Flight')}: {_places(flown, flight)}", _subtitle(flown, flight))
     _legend(made, flown, flight, colour)
     save(made, out_png)
+
+
+def _with_ends(flown: Flown, line: NDArray[np.float64], columns: Columns, beyond_m: float) -> HeightProfile:
+    """The ground under a line and a little beyond both its pads, straight on; not where the map ends before."""
+    flat = line[np.concatenate([[True], np.hypot(*np.diff(line[:, :2], axis=0).T) > 0])]
+    if len(flat) < 2:
+        return ground_under(line, columns)
+    ends = []
+    for pad, inner in ((flat[0], flat[1]), (flat[-1], flat[-2])):
+        ahead = pad[:2] - inner[:2]
+        ends.append(np.append(pad[:2] + beyond_m * ahead / np.hypot(*ahead), pad[2]))
+    if not all(flown.city_map.contains(*end[:2]) for end in ends):
+        return ground_under(line, columns)
+    ground = ground_under(np.vstack([ends[0], line, ends[1]]), columns)
+    return replace(ground, start_m=ground.start_m - beyond_m, end_m=ground.end_m - beyond_m)
 
 
 def _lifted(columns: Columns, surface_m: NDArray[np.floating]) -> Columns:
@@ -169,13 +185,12 @@ def _subtitle(flown: Flown, flight: FlownFlight) -> str:
     if figures is None:
         return f"{flight.decision_line}; not flown"
     parts = [
-        flight.decision_line,
         f"{figures.distance_m / 1000:.2f} km in {figures.arrival_s - figures.departure_s:.0f} s",
         f"within {_most(figures):.1f} m of the planned height",
     ]
     if figures.obstacle_m is not None:
         parts.append(f"nothing nearer than {figures.obstacle_m:.1f} m")
-    return "; ".join(parts)
+    return "; ".join([*parts, flight.decision_line])
 
 
 def _most(figures: FlightFigures) -> float:
@@ -183,23 +198,19 @@ def _most(figures: FlightFigures) -> float:
 
 
 def _name_ends(ax: Axes, flown: Flown, flight: FlownFlight, along: NDArray, line: NDArray) -> None:
-    plan = flight.intent.plan
-    for place, x, up, side, ha in (
-        (plan.origin, along[0], line[0, 2], 1, "left"),
-        (plan.destination, along[-1], line[-1, 2], -1, "right"),
-    ):
-        ax.plot(
-            x,
-            up,
-            "o" if side > 0 else "s",
-            markersize=7,
-            color=PAPER,
-            markeredgecolor=INK,
-            markeredgewidth=1.6,
-            zorder=14,
-        )
+    """Marks on both pads, and their names above the corridor's ends, where nothing stands."""
+    plan, fifth = flight.intent.plan, along[-1] / 5
+    ends = (
+        (plan.origin, 0, "o", "left", along <= fifth),
+        (plan.destination, -1, "s", "right", along >= along[-1] - fifth),
+    )
+    for place, end, style, ha, near in ends:
+        mark = {"markersize": 7, "color": PAPER, "markeredgecolor": INK, "markeredgewidth": 1.6, "zorder": 14}
+        ax.plot(along[end], line[end, 2], style, **mark)
+        roof = line[near, 2].max() + flight.intent.corridor.above_m
+        at = along[end] + (-1 if end == 0 else 1) * flight.intent.corridor.half_width_m
         ax.annotate(
-            readable(flown.place_name(place), "pad"), (x, up), (side * 34, 3), textcoords="offset points", ha=ha,
+            readable(flown.place_name(place), "pad"), (at, roof), (0, 4), textcoords="offset points", ha=ha,
             va="bottom", size=SMALL, color=INK, zorder=15, path_effects=HALO,
         )  # fmt: skip
 
