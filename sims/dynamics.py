@@ -146,19 +146,20 @@ def wanted_velocity(body: Body, target: Target, limits: Limits) -> Vector:
         vz = min(limits.up_m_s, stopping_speed(limits.jerk_m_s3, limits.up_m_s2, dz))
     else:
         vz = -min(limits.down_m_s, stopping_speed(limits.jerk_m_s3, limits.down_m_s2, -dz))
-    return _along_slope((vx, vy, vz), allowed, distance, dz) if limits.straight_slopes else (vx, vy, vz)
+    return _along_slope((vx, vy, vz), speed, allowed, distance, dz) if limits.straight_slopes else (vx, vy, vz)
 
 
-def _along_slope(velocity: Vector, allowed: float, distance: float, dz: float) -> Vector:
-    """Slow the faster of the horizontal and the vertical motion, so that a sloping leg is flown as a straight line."""
+def _along_slope(velocity: Vector, speed: float, allowed: float, distance: float, dz: float) -> Vector:
+    """Slow the faster of the horizontal and the vertical motion, so that a sloping leg is flown as a straight line.
+
+    The height follows the horizontal speed that there is, not the one that is wanted.
+    """
     vx, vy, vz = velocity
-    if distance < 1.0 or abs(dz) < 0.3:  # nothing left to share out: each axis settles by itself
+    if distance < 1.0 or abs(dz) < 0.3 or abs(vz) < 1e-6:  # nothing left to share out: each settles by itself
         return velocity
-    horizontal_s, vertical_s = distance / max(allowed, 1e-6), abs(dz) / max(abs(vz), 1e-6)
-    if horizontal_s >= vertical_s:
-        return (vx, vy, math.copysign(max(abs(dz) / horizontal_s, min(abs(vz), 0.1)), vz))
-    ratio = horizontal_s / vertical_s
-    return (vx * ratio, vy * ratio, vz)
+    steepness = abs(dz) / distance
+    ratio = min(1.0, abs(vz) / (steepness * max(allowed, 1e-6)))
+    return (vx * ratio, vy * ratio, math.copysign(min(abs(vz), steepness * speed), vz))
 
 
 def _onto_leg(x: float, y: float, start: Vector, end: Vector, l1: float) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """The parameters of the simulated autopilot: PX4's names, types and defaults, and how MAVLink carries them.
 
-Only parameters that the simulated vehicle obeys are here, with three families besides that ground stations ask every
-PX4 for (system, home, arm authorisation). A name that is not here does not exist, and the vehicle says so.
+Only parameters that the simulated vehicle obeys are here, with a few that ground stations ask every PX4 for and that
+change nothing (MAV_*, SYS_AUTOSTART, COM_ARM_AUTH_ID/MET/TO, NAV_RCL_ACT, GF_PREDICT). A name that is not here does not
+exist, and the vehicle says so.
 """
 
 from __future__ import annotations
@@ -116,7 +117,10 @@ class Parameters:
         self._values[name] = _stored(value)
 
     def wire(self, name: str) -> float:
-        """The value as PARAM_VALUE carries it: PX4 puts the four bytes of an int32 into the float field."""
+        """The value as PARAM_VALUE carries it: PX4 puts the four bytes of an int32 into the float field.
+
+        Integers below -4194304 or above 2139095040 would be signalling NaNs, which Python cannot carry in a float.
+        """
         value = self[name]
         return struct.unpack("<f", struct.pack("<i", value))[0] if isinstance(value, int) else value
 

@@ -29,6 +29,7 @@ RATES_HZ: dict[str, float] = {
     "GLOBAL_POSITION_INT": 5.0,
     "GPS_RAW_INT": 1.0,
     "ATTITUDE": 2.0,
+    "ATTITUDE_QUATERNION": 0.0,
     "LOCAL_POSITION_NED": 0.0,
     "ALTITUDE": 1.0,
     "VFR_HUD": 1.0,
@@ -222,13 +223,27 @@ class Telemetry:
             round(ellipsoid * 1e3), 700, 1100, 200, 0, 0,
         )  # fmt: skip
 
-    def _attitude(self) -> Any:
+    def _lean(self) -> tuple[float, float, float]:
+        """Roll, pitch and yaw in radians: as much lean as the horizontal acceleration needs."""
         ax, ay, _ = self._state.copter.body.acceleration
         yaw = math.radians(self._heading_deg())
         forward, right = ax * math.sin(yaw) + ay * math.cos(yaw), ax * math.cos(yaw) - ay * math.sin(yaw)
-        roll, pitch = math.atan2(right, 9.81), -math.atan2(forward, 9.81)
         yaw = (yaw + math.pi) % (2.0 * math.pi) - math.pi
-        return mavlink.MAVLink_attitude_message(self._boot_ms(), roll, pitch, yaw, 0.0, 0.0, 0.0)
+        return math.atan2(right, 9.81), -math.atan2(forward, 9.81), yaw
+
+    def _attitude(self) -> Any:
+        return mavlink.MAVLink_attitude_message(self._boot_ms(), *self._lean(), 0.0, 0.0, 0.0)
+
+    def _attitude_quaternion(self) -> Any:
+        (cr, sr), (cp, sp), (cy, sy) = ((math.cos(angle / 2.0), math.sin(angle / 2.0)) for angle in self._lean())
+        return mavlink.MAVLink_attitude_quaternion_message(
+            self._boot_ms(),
+            cr * cp * cy + sr * sp * sy,
+            sr * cp * cy - cr * sp * sy,
+            cr * sp * cy + sr * cp * sy,
+            cr * cp * sy - sr * sp * cy,
+            0.0, 0.0, 0.0,
+        )  # fmt: skip
 
     def _local_position_ned(self) -> Any | None:
         s = self._state

@@ -39,6 +39,7 @@ PORTS = (14580, 14540)
 _TICK_S = 0.01
 _MOST_BEHIND_S = 0.25
 _SHARED_PEER_AFTER = 9
+_TEXT_BYTES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class SimVehicle:
         rng = random.Random(config.seed)
         start_utc_s = time.time() if config.start_utc_s is None else config.start_utc_s
         self._gcs_seen = False
+        self._text_id = 0
         self.link = UdpLink(port, peer_port, system_id)
         self.missions = MissionServer(
             self.link.send, self.say, lambda kind: self.autopilot.in_force.stored(kind), config.transfer_timeout_s
@@ -122,10 +124,14 @@ class SimVehicle:
         self._parameters = ParameterServer(self.params, self.link.send)
 
     def say(self, severity: int, text: str) -> None:
-        """Send a STATUSTEXT; lost until a ground station's heartbeat has been seen on the link."""
-        if self._gcs_seen:
-            # PX4 ends its texts with a tab; 50 bytes are what one message holds.
-            self.link.send(mavlink.MAVLink_statustext_message(severity, f"{text[:49]}\t".encode()))
+        """Send a STATUSTEXT, a long one in chunks; lost until a ground station's heartbeat has been seen on the link."""
+        if not self._gcs_seen:
+            return
+        data = f"{text}\t".encode()  # PX4 ends its texts with a tab
+        self._text_id = self._text_id % 65535 + 1
+        for number, start in enumerate(range(0, len(data), _TEXT_BYTES)):
+            chunk = data[start : start + _TEXT_BYTES]
+            self.link.send(mavlink.MAVLink_statustext_message(severity, chunk, self._text_id, number))
 
     def step(self, dt: float = STEP_S) -> None:
         """Move on by ``dt`` simulated seconds and send what is due."""
