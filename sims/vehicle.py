@@ -124,7 +124,7 @@ class SimVehicle:
         self._parameters = ParameterServer(self.params, self.link.send)
 
     def say(self, severity: int, text: str) -> None:
-        """Send a STATUSTEXT, a long one in chunks; lost until a ground station's heartbeat has been seen on the link."""
+        """Send a STATUSTEXT, in chunks if need be; lost until a ground station's heartbeat has been seen."""
         if not self._gcs_seen:
             return
         data = f"{text}\t".encode()  # PX4 ends its texts with a tab

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import shapely
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import common as mavlink
 
@@ -150,6 +150,7 @@ def test_a_circle_before_a_polygon_garbles_the_polygon(bench: Bench):
 coordinate = st.floats(-1.0, 1.0, allow_nan=False).map(lambda value: round(value, 4))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=9), st.tuples(coordinate, coordinate))
 def test_inside_a_polygon_agrees_with_shapely(corners: list[tuple[float, float]], point: tuple[float, float]):
     polygon = shapely.Polygon(corners)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import common as mavlink
 
@@ -186,6 +186,7 @@ def test_missions_that_are_stored_and_then_found_unfit(bench: Bench, wrong: Any,
     assert not bench.vehicle.autopilot.in_force.mission_valid
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from([mavlink.MAV_CMD_NAV_TAKEOFF, mavlink.MAV_CMD_NAV_WAYPOINT, mavlink.MAV_CMD_NAV_LAND]),
     st.sampled_from([5, 6]),
