@@ -19,17 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from sims.vehicle import Fleet, VehicleConfig
-from utm import Airspace, CityMap
+from sims.scene import on_their_pads
+from sims.vehicle import Fleet
+from utm import Airspace
 from utm.adapters.px4 import Px4Vehicle
 from utm.airspace import decision_document, read_plan, read_zones
 from utm.errors import InputError
 from utm.mapping.ingest import build_map
-from utm.model import Datum, Decision, OperationalIntent, Trajectory
+from utm.model import Decision, GeoZone, OperationalIntent, Trajectory
 from utm.ops.authority import Authority
 from utm.ops.fly import Flight, Update, fly
 from utm.ops.log import FlightLog, separation
-# RPT
+from utm.report import Flown, FlownFlight, Refused, height_profile, plan_view, report_html, separation_plot
 
 _SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample_dsm"
 #: A Tuesday morning: the school is in.
@@ -38,6 +39,8 @@ _MORNING_S = datetime.datetime.fromisoformat("2026-10-20T10:00:00+09:00").timest
 _FILED_BEFORE_S = 1800.0
 #: Wall time for two drones to be found, loaded and confirmed before the first departs.
 _PREPARATION_WALL_S = 10.0
+#: A light breeze from the north-west, east and north.
+_WIND_M_S = (2.0, -1.0)
 #: What `make demo` writes into its folder; anything else in there is somebody's own.
 _OURS = {"survey", "map", "airspace", "plans", "pictures", "report.html", "result.json"}
 
@@ -86,9 +89,9 @@ def run(out: Path, *, seed: int | None, speed: float, tell: Tell, progress: Prog
         mark = staged("flight", mark)
 
     document = _result(airspace, decisions, logs)
-    flown = _flown(city_map, airspace, zones, decisions, logs, places, seed)
-    document |= {"seed": seed, "speed": speed, "stages_s": stages}
-    draw_all(flown, document, out)
+    document |= {"seed": seed, "speed": speed, "reproduce": [_command(seed)], "stages_s": stages}
+    title = "First flight" if seed is None else f"First flight, town {seed}"
+    _show(_flown(airspace, zones, decisions, logs, places, title), document, out)
     staged("report", mark)
     document["wall_s"] = round(time.monotonic() - began, 1)
     (out / "result.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -108,7 +111,8 @@ def _make_anew(out: Path) -> None:
 
 def _generate(seed: int, folder: Path) -> Path:
     specification = importlib.util.spec_from_file_location("sample_generator", _SAMPLE / "generate.py")
-    assert specification is not None and specification.loader is not None  # noqa: S101 - the file is in the checkout
+    if specification is None or specification.loader is None:
+        raise InputError("is not a Python module", file=_SAMPLE / "generate.py")
     generator = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(generator)
     generator.generate(seed, folder)
@@ -186,27 +190,18 @@ def _sentence(decision: Decision) -> str:
 def _fly(airspace: Airspace, intents: Sequence[OperationalIntent], speed: float, tell: Tell) -> list[FlightLog]:
     """Both drones at once, as simulated vehicles on loopback."""
     city_map = airspace.city_map
-    ground = _ground(city_map)
-    switched_on_s = min(intent.corridor.centre_line.start_s for intent in intents) - _PREPARATION_WALL_S * speed
-    configs, vehicles = [], []
-    for number, intent in enumerate(intents):
-        port = _free_port()
-        pad = city_map.frame.waypoint(intent.corridor.centre_line.enu_m[0], Datum.AMSL)
-        configs.append(
-            VehicleConfig(
-                lon_deg=pad.lon_deg,
-                lat_deg=pad.lat_deg,
-                ground_amsl_m=pad.height_m,
-                instance=number,
-                start_utc_s=switched_on_s,
-                wind_m_s=(2.0, -1.0),
-                seed=number,
-                ground_amsl=ground,
-                ports=(0, port),
-            )
-        )
-        vehicles.append(Px4Vehicle(f"udpin://127.0.0.1:{port}"))
-    flights = [Flight(intent, city_map.frame, vehicle) for intent, vehicle in zip(intents, vehicles, strict=True)]
+    ports = [_free_port() for _ in intents]
+    configs = on_their_pads(
+        city_map,
+        intents,
+        start_utc_s=min(intent.corridor.centre_line.start_s for intent in intents) - _PREPARATION_WALL_S * speed,
+        wind_m_s=_WIND_M_S,
+        ports=[(0, port) for port in ports],
+    )
+    flights = [
+        Flight(intent, city_map.frame, Px4Vehicle(f"udpin://127.0.0.1:{port}"))
+        for intent, port in zip(intents, ports, strict=True)
+    ]
 
     def show(update: Update) -> None:
         if update.sentence:
@@ -220,21 +215,6 @@ def _free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def _ground(city_map: CityMap) -> Callable[[float, float], float]:
-    """Height AMSL of whatever a drone would land on, by longitude and latitude."""
-    nx, ny = city_map.size
-    cell = city_map.resolution_m
-    surface = city_map.window(0.0, 0.0, nx * cell, ny * cell).surface_m
-    frame = city_map.frame
-
-    def amsl_m(lon_deg: float, lat_deg: float) -> float:
-        east, north = frame.to_map(lon_deg, lat_deg)
-        i, j = min(max(int(east // cell), 0), nx - 1), min(max(int(north // cell), 0), ny - 1)
-        return float(frame.height(float(surface[i, j]), Datum.AMSL, lon_deg, lat_deg))
-
-    return amsl_m
 
 
 def _result(airspace: Airspace, decisions: Sequence[Decision], logs: Sequence[FlightLog]) -> dict[str, Any]:
@@ -262,7 +242,7 @@ def _result(airspace: Airspace, decisions: Sequence[Decision], logs: Sequence[Fl
     as_told = as_told and decisions[1].change is not None and not decisions[2].approved
     flights = [_flight_row(airspace, log) for log in logs]
     return {
-        "ok": bool(as_told and kept and len(logs) == 2 and all(log.conformed for log in logs)),
+        "conforming": bool(as_told and kept and len(logs) == 2 and all(log.conformed for log in logs)),
         "decisions": [
             {
                 "plan": decision.plan.id,
@@ -301,33 +281,61 @@ def _flight_row(airspace: Airspace, log: FlightLog) -> dict[str, Any]:
     }
 
 
-def _flown(city_map, airspace, zones, decisions, logs, places, seed) -> Flown:
-    by_id = {decision.intent.id: decision for decision in decisions if decision.intent is not None}
+def _command(seed: int | None) -> str:
+    return "make demo" if seed is None else f"utm demo --seed {seed}"
+
+
+def _flown(
+    airspace: Airspace,
+    zones: Sequence[GeoZone],
+    decisions: Sequence[Decision],
+    logs: Sequence[FlightLog],
+    places: dict[str, Any],
+    title: str,
+) -> Flown:
+    granted = {decision.intent.id: decision for decision in decisions if decision.intent is not None}
     return Flown(
-        city_map=city_map,
+        city_map=airspace.city_map,
         zones=tuple(zones),
         flights=tuple(
             FlownFlight(
-                intent=by_id[log.intent_id].intent,
+                intent=airspace.intent(log.intent_id),
                 t_s=log.t_s,
                 enu_m=log.enu_m,
                 cross_track_m=log.cross_track_m,
                 height_error_m=log.height_error_m,
                 inside=log.inside,
-                decision_line=_sentence(by_id[log.intent_id]),
+                decision_line=_sentence(granted[log.intent_id]),
+                trouble="" if log.error is None else str(log.error),
             )
             for log in logs
         ),
         rules=airspace.rules,
         refused=tuple(
-            (
-                decision.plan.id,
+            Refused(
+                decision.plan,
                 " ".join(reason.sentence for reason in decision.reasons),
+                decision.alternative,
                 decision.alternative_change.sentence if decision.alternative_change else "",
             )
             for decision in decisions
             if not decision.approved
         ),
         places=tuple((name, place["lon"], place["lat"]) for name, place in places.items()),
-        title="First flight" if seed is None else f"First flight, town {seed}",
+        title=title,
     )
+
+
+def _show(flown: Flown, document: dict[str, Any], out: Path) -> None:
+    folder = out / "pictures"
+    folder.mkdir()
+    pictures = {"plan": folder / "plan.png"}
+    plan_view(flown, pictures["plan"])
+    if len(flown.flights) > 1:
+        pictures["separation"] = folder / "separation.png"
+        separation_plot(flown, pictures["separation"])
+    for flight in flown.flights:
+        name = f"profile:{flight.intent.plan.id}"
+        pictures[name] = folder / f"profile-{flight.intent.plan.id}.png"
+        height_profile(flown, flight, pictures[name])
+    report_html(flown, pictures, document, out / "report.html")

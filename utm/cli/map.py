@@ -41,8 +41,8 @@ def build(sources, out, crs, terrain, resolution_m, vertical_datum, replace, as_
       utm map build data/sample_dsm/dsm.tif data/sample_dsm/survey_centre.laz \\
           --terrain data/sample_dsm/dtm.tif --resolution 2 --out city
     """
+    from utm.mapping.describe import describe
     from utm.mapping.ingest import build_map
-    from utm.mapping.view import describe
 
     with progress("map") as update:
         city_map = build_map(
@@ -74,7 +74,7 @@ def info(city_map, as_json) -> None:
       utm map info city --json
     """
     from utm.mapping import CityMap
-    from utm.mapping.view import describe
+    from utm.mapping.describe import describe
 
     facts = describe(CityMap.open(city_map))
     if as_json:

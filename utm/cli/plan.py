@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 from pathlib import Path
@@ -24,10 +25,13 @@ def group() -> None:
 
 @group.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option(
+    "--depart", metavar="TIME", help="Instead of the files' earliest departure: ISO 8601, or +SECONDS from now."
+)
 @airspace_option
 @json_option
 @click.pass_context
-def submit(ctx, files, airspace_path, as_json) -> None:
+def submit(ctx, files, depart, airspace_path, as_json) -> None:
     """Ask for one flight or several; each is granted, granted with the least change, or refused.
 
     With --json one FILE gives one object, several give a list. Exit code 1 when any was refused.
@@ -35,10 +39,13 @@ def submit(ctx, files, airspace_path, as_json) -> None:
     \b
     Example:
       utm plan submit medicine.json --json
+      utm plan submit medicine.json --depart +120
     """
     from utm.airspace import Airspace, decision_document, read_plan
 
     plans = [(file, read_plan(file)) for file in files]  # all are read before any is filed
+    if depart is not None:
+        plans = [(file, _departing(plan, depart)) for file, plan in plans]
     decisions = []
     with Airspace.open(airspace_path) as airspace:
         for file, plan in plans:
@@ -265,6 +272,19 @@ def route(start, goal, aircraft, at, authorise, airspace_path, as_json) -> None:
     _print_route(points)
     kept = ", ".join(f"{name.removesuffix('_m')} {value} m" for name, value in document["clearances"].items())
     click.echo(f"{document['length_m']:.0f} m, {document['flight_s']:.0f} s; least {kept}")
+
+
+def _departing(plan, depart: str):
+    """The plan at another time, as long open as it was."""
+    window_s = plan.latest_departure_s - plan.earliest_departure_s
+    if depart.startswith("+"):
+        try:
+            start_s = round(time.time() + float(depart))
+        except ValueError as error:
+            raise InputError("is not a number of seconds", field="--depart", value=depart) from error
+    else:
+        start_s = _moment(depart, "--depart")
+    return dataclasses.replace(plan, earliest_departure_s=start_s, latest_departure_s=start_s + window_s)
 
 
 def _moment(text: str, field: str) -> float:
