@@ -22,15 +22,15 @@ class Track:
 
 
 def oracle_least_margin(a: Track, b: Track, rules: RuleSet) -> float:
-    """By brute force: 20,001 moments over the common time, and the given positions."""
+    """By brute force: 50,001 moments over the common time, and the given positions."""
     start, end = max(a.t_s[0], b.t_s[0]), min(a.t_s[-1], b.t_s[-1])
-    times = np.concatenate([np.linspace(start, end, 20_001), a.t_s, b.t_s])
-    least = np.inf
-    for t in times[(times >= start) & (times <= end)]:
-        east, north, up = (np.interp(t, a.t_s, a.enu_m[:, k]) - np.interp(t, b.t_s, b.enu_m[:, k]) for k in range(3))
-        margin = max(np.hypot(east, north) / rules.separation_horizontal_m, abs(up) / rules.separation_vertical_m)
-        least = min(least, margin)
-    return least
+    times = np.concatenate([np.linspace(start, end, 50_001), a.t_s, b.t_s])
+    times = times[(times >= start) & (times <= end)]
+    east, north, up = (
+        np.interp(times, a.t_s, a.enu_m[:, k]) - np.interp(times, b.t_s, b.enu_m[:, k]) for k in range(3)
+    )
+    shares = np.hypot(east, north) / rules.separation_horizontal_m, np.abs(up) / rules.separation_vertical_m
+    return float(np.maximum(*shares).min())
 
 
 places = st.tuples(*(st.integers(-60, 60).map(float) for _ in range(2)), st.integers(0, 40).map(float))
@@ -44,7 +44,7 @@ def tracks(draw):
     return Track(start + np.concatenate([[0], np.cumsum(steps)]), [draw(places) for _ in range(count)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tracks(), tracks())
 def test_least_separation_agrees_with_brute_force(a, b):
     rules = RuleSet()
@@ -53,9 +53,9 @@ def test_least_separation_agrees_with_brute_force(a, b):
         assert found is None
         return
     oracle = oracle_least_margin(a, b, rules)
-    # The oracle looks at moments some 2 ms apart, in which the margin changes by less than 0.03.
+    # The oracle looks at moments less than 1 ms apart, in which the margin changes by less than 0.03.
     assert found.margin <= oracle + 1e-9
-    assert found.margin >= oracle - 0.05
+    assert found.margin >= oracle - 0.03
     at = max(found.horizontal_m / rules.separation_horizontal_m, found.vertical_m / rules.separation_vertical_m)
     assert found.margin == pytest.approx(at)
 

@@ -24,6 +24,8 @@ TERRAIN, SURFACE = "#b9a98c", "#8f979e"
 #: 10 inches wide at 160 dots: type of 8 points is 11 pixels high where the picture is shown 1000 pixels wide.
 WIDTH_IN, DOTS = 10.0, 160
 TITLE, TEXT, SMALL = 13.0, 9.0, 8.0
+#: What fits on a line of the picture's width.
+_TITLE_LETTERS, SUBTITLE_LETTERS = 76, 140
 #: Left edge of titles, axes labels and legends, as a share of the width.
 LEFT = 0.024
 HALO = (withStroke(linewidth=2.6, foreground=PAPER),)
@@ -55,9 +57,17 @@ def heading(made: Figure, title: str, subtitle: str) -> None:
     """Title and one quiet line below it, flush left, in inches from the top so that all pictures agree."""
     height = made.get_figheight()
     made.text(
-        LEFT, 1 - 0.12 / height, _cut(readable(title, "Skyroad"), 76), size=TITLE, weight="bold", color=INK, va="top"
+        LEFT,
+        1 - 0.12 / height,
+        _cut(readable(title, "Skyroad"), _TITLE_LETTERS),
+        size=TITLE,
+        weight="bold",
+        color=INK,
+        va="top",
     )
-    made.text(LEFT, 1 - 0.385 / height, _cut(readable(subtitle, ""), 128), size=TEXT, color=QUIET, va="top")
+    made.text(
+        LEFT, 1 - 0.385 / height, _cut(readable(subtitle, ""), SUBTITLE_LETTERS), size=TEXT, color=QUIET, va="top"
+    )
 
 
 def _cut(text: str, most: int) -> str:
@@ -124,7 +134,7 @@ def place_labels(
         avoid: (n, 2) points in data units that are better not covered.
     """
     renderer = ax.get_figure().canvas.get_renderer()
-    frame = ax.get_window_extent(renderer)
+    frame = ax.get_window_extent(renderer).padded(-6)
     dots = ax.transData.transform(avoid) if len(avoid) else np.empty((0, 2))
     marks = ax.transData.transform([(x, y) for _, x, y, _ in labels]) if labels else np.empty((0, 2))
     used = [text.get_window_extent(renderer) for text in ax.texts if text.get_text()]

@@ -58,6 +58,7 @@ def report_html(
         out_html: written whole or not at all.
 
     Raises:
+        TypeError: a result that JSON cannot hold.
         ValueError: a picture under an unknown name, or one that is not a PNG; no ``conforming`` in the result.
         MapError: a track left the map.
         OSError: a picture cannot be read or the page cannot be written.
@@ -91,7 +92,7 @@ def report_html(
         zones_in_force=sorted({zone for flight in flown.flights for zone in flight.intent.zones}),
         neighbours=sorted({other for flight in flown.flights for other in flight.intent.neighbours}),
         reproduce=reproduce,
-        result_json=json.dumps(result, indent=2, ensure_ascii=False, default=str),
+        result_json=json.dumps(result, indent=2, ensure_ascii=False),
     )
     out = Path(out_html)
     beside = out.with_name(f".{out.name}.{os.getpid()}")

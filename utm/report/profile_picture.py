@@ -24,6 +24,7 @@ from utm.report.canvas import (
     PAPER,
     QUIET,
     SMALL,
+    SUBTITLE_LETTERS,
     SURFACE,
     TERRAIN,
     TEXT,
@@ -190,7 +191,9 @@ def _subtitle(flown: Flown, flight: FlownFlight) -> str:
     ]
     if figures.obstacle_m is not None:
         parts.append(f"nothing nearer than {figures.obstacle_m:.1f} m")
-    return "; ".join([*parts, flight.decision_line])
+    told = "; ".join(parts)
+    whole = f"{told}; {flight.decision_line}"
+    return whole if len(whole) <= SUBTITLE_LETTERS else told  # the page has the decision in full
 
 
 def _most(figures: FlightFigures) -> float:
@@ -198,21 +201,22 @@ def _most(figures: FlightFigures) -> float:
 
 
 def _name_ends(ax: Axes, flown: Flown, flight: FlownFlight, along: NDArray, line: NDArray) -> None:
-    """Marks on both pads, and their names above the corridor's ends, where nothing stands."""
-    plan, fifth = flight.intent.plan, along[-1] / 5
-    ends = (
-        (plan.origin, 0, "o", "left", along <= fifth),
-        (plan.destination, -1, "s", "right", along >= along[-1] - fifth),
-    )
-    for place, end, style, ha, near in ends:
+    """Marks on both pads, and their names on top of the corridor's ends, where nothing stands."""
+    plan, corridor = flight.intent.plan, flight.intent.corridor
+    renderer = ax.get_figure().canvas.get_renderer()
+    dots_per_m = ax.transData.transform([(0, 0), (1, 0)])[:, 0]
+    for place, end, style, ha, onward in ((plan.origin, 0, "o", "left", 1), (plan.destination, -1, "s", "right", -1)):
         mark = {"markersize": 7, "color": PAPER, "markeredgecolor": INK, "markeredgewidth": 1.6, "zorder": 14}
         ax.plot(along[end], line[end, 2], style, **mark)
-        roof = line[near, 2].max() + flight.intent.corridor.above_m
-        at = along[end] + (-1 if end == 0 else 1) * flight.intent.corridor.half_width_m
-        ax.annotate(
-            readable(flown.place_name(place), "pad"), (at, roof), (0, 4), textcoords="offset points", ha=ha,
+        at = along[end] - onward * corridor.half_width_m
+        name = ax.annotate(
+            readable(flown.place_name(place), "pad"), (at, 0), (0, 4), textcoords="offset points", ha=ha,
             va="bottom", size=SMALL, color=INK, zorder=15, path_effects=HALO,
         )  # fmt: skip
+        wide = name.get_window_extent(renderer).width / (dots_per_m[1] - dots_per_m[0])
+        under = np.abs(along - at) <= wide
+        edge = np.interp(at + onward * wide, along, line[:, 2])
+        name.xy = (at, max(float(line[under, 2].max(initial=edge)), edge) + corridor.above_m)
 
 
 def _legend(made, flown: Flown, flight: FlownFlight, colour: str) -> None:

@@ -22,7 +22,7 @@ from utm.report.flown import Flown
 
 #: Pairs drawn: those that came nearest to breaking their separation.
 _MOST_PAIRS = 3
-_PAIR_IN, _HEAD_IN, _FOOT_IN = 4.1, 0.72, 0.52
+_PAIR_IN, _HEAD_IN, _FOOT_IN = 4.12, 0.72, 0.4
 _LINE, _KEPT = "#0b3d6b", "#2a8a57"
 
 
