@@ -155,7 +155,7 @@ class Commands:
     def _switch(self, mode: Mode) -> int:
         if self._autopilot.change_mode(mode):
             return _ACCEPTED
-        self._say(_CRITICAL, f"Switching to mode '{mode.name.capitalize()}' is currently not possible")
+        self._say(_CRITICAL, f"Switching to {mode.name.capitalize()} is currently not available")
         return _REJECTED
 
     def _takeoff(self, command: Command) -> int:

@@ -16,6 +16,7 @@ import random
 from dataclasses import dataclass, field
 
 Vector = tuple[float, float, float]
+"""Metres, or metres per second: east, north, up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,14 @@ class Limits:
     """MPC_XY_TRAJ_P: the share of the horizontal acceleration that a corner may use."""
     acceptance_m: float
     """NAV_ACC_RAD or the way point's own radius."""
+    height_acceptance_m: float = 0.8
+    """NAV_MC_ALT_RAD."""
     straight_slopes: bool = True
-    """A sloping leg is flown as a straight line, as PX4 up to 1.17 flies it. PX4 1.18 moves horizontally and
-    vertically each as fast as it may, so that it is at the end's height long before the end: False copies that."""
+    """True: a sloping leg is flown as a straight line, as earlier PX4 flew it. False: as the beta of PX4 1.18 flies
+    it, faults included (seen in its simulation). Horizontally and vertically it goes as fast as it may, so that it is
+    at the end's height long before the end; where the height changes again after the way point it does not settle
+    there but swings by 2 m; and where it so passes a way point too high or too low to count, it flies on along the
+    leg's prolongation, climbing or sinking with it, until something else stops it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +137,14 @@ def wanted_velocity(body: Body, target: Target, limits: Limits) -> Vector:
         leave = stopping_speed(limits.jerk_m_s3, limits.horizontal_m_s2, beyond)
         at_target = min(at_target, leave, limits.cruise_m_s)
     allowed = min(limits.cruise_m_s, stopping_speed(limits.jerk_m_s3, limits.horizontal_m_s2, distance, at_target))
-    aim_x, aim_y = dx, dy
+    aim_x, aim_y, aim_z = dx, dy, to[2] - z
     if turning and target.previous is not None:
         allowed = min(allowed, body.corner_speed_m_s)
-        aim_x, aim_y = _onto_leg(x, y, target.previous, to, max(limits.acceptance_m, 5.0))
+        l1 = max(limits.acceptance_m, 5.0)
+        if limits.straight_slopes:
+            aim_x, aim_y = _onto_leg(x, y, target.previous, to, l1)
+        else:
+            aim_x, aim_y, aim_z = _along_prolonged_leg((x, y, z), target.previous, to, l1)
     else:
         body.corner_speed_m_s = allowed
     reach = math.hypot(aim_x, aim_y)
@@ -142,11 +152,13 @@ def wanted_velocity(body: Body, target: Target, limits: Limits) -> Vector:
     if target.descend_m_s is not None:
         return (vx, vy, -target.descend_m_s)
     dz = to[2] - z
-    if dz >= 0.0:
-        vz = min(limits.up_m_s, stopping_speed(limits.jerk_m_s3, limits.up_m_s2, dz))
-    else:
-        vz = -min(limits.down_m_s, stopping_speed(limits.jerk_m_s3, limits.down_m_s2, -dz))
-    return _along_slope((vx, vy, vz), speed, allowed, distance, dz) if limits.straight_slopes else (vx, vy, vz)
+    most, rise = (limits.up_m_s, limits.up_m_s2) if aim_z >= 0.0 else (limits.down_m_s, limits.down_m_s2)
+    if limits.straight_slopes:
+        vz = math.copysign(min(most, stopping_speed(limits.jerk_m_s3, rise, abs(dz))), aim_z)
+        return _along_slope((vx, vy, vz), speed, allowed, distance, dz)
+    passing = min(most, _passing_vertical_speed((x, y, z), target, limits, rise))
+    vz = math.copysign(min(most, stopping_speed(limits.jerk_m_s3, rise, abs(dz), passing)), aim_z)
+    return (vx, vy, vz)
 
 
 def _along_slope(velocity: Vector, speed: float, allowed: float, distance: float, dz: float) -> Vector:
@@ -174,6 +186,40 @@ def _onto_leg(x: float, y: float, start: Vector, end: Vector, l1: float) -> tupl
     ahead = math.sqrt(l1 * l1 - across * across) if l1 > across else 0.0
     place = min(along + ahead, length)
     return start[0] + ux * place - x, start[1] + uy * place - y
+
+
+def _along_prolonged_leg(here: Vector, start: Vector, end: Vector, l1: float) -> Vector:
+    """From ``here`` to PX4 1.18's L1 point: in three dimensions, and beyond the leg's end if the vehicle is there."""
+    length = math.dist(start, end)
+    if length < 1e-6:
+        return (end[0] - here[0], end[1] - here[1], end[2] - here[2])
+    ux, uy, uz = ((b - a) / length for a, b in zip(start, end, strict=True))
+    along = (here[0] - start[0]) * ux + (here[1] - start[1]) * uy + (here[2] - start[2]) * uz
+    closest = (start[0] + along * ux, start[1] + along * uy, start[2] + along * uz)
+    across = math.dist(closest, here)
+    ahead = math.sqrt(l1 * l1 - across * across) if l1 > across else 0.0
+    return (
+        closest[0] + ahead * ux - here[0],
+        closest[1] + ahead * uy - here[1],
+        closest[2] + ahead * uz - here[2],
+    )
+
+
+def _passing_vertical_speed(here: Vector, target: Target, limits: Limits, acceleration: float) -> float:
+    """Vertical speed that PX4 1.18 allows itself at a way point after which the height changes (_getMaxZSpeed).
+
+    It reckons the corner in the plane of height and distance from the local origin, as written there.
+    """
+    following = target.following
+    if following is None or abs(target.to[2] - following[2]) <= 0.001:
+        return 0.0
+    a, b, c = ((math.hypot(x, y), z) for x, y, z in (here, target.to, following))
+    before, after = math.dist(a, b), math.dist(b, c)
+    if before < 1e-6 or after < 1e-6:
+        return 0.0
+    cosine = ((b[0] - a[0]) * (b[0] - c[0]) + (b[1] - a[1]) * (b[1] - c[1])) / (before * after)
+    opening = min(math.acos(max(-1.0, min(1.0, cosine))), math.pi - 1e-7)
+    return math.sqrt(acceleration * limits.height_acceptance_m * math.tan(opening / 2.0))
 
 
 class Multicopter:

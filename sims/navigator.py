@@ -120,6 +120,7 @@ class Navigator:
             jerk_m_s3=p["MPC_JERK_AUTO"],
             corner_gain=p["MPC_XY_TRAJ_P"],
             acceptance_m=acceptance,
+            height_acceptance_m=p["NAV_MC_ALT_RAD"],
             straight_slopes=self._straight_slopes,
         )
 

@@ -63,7 +63,7 @@ class VehicleConfig:
     rangefinder: bool = True
     """Whether a landing slows down above the ground below; without, above home's height, as PX4 does without one."""
     straight_slopes: bool = True
-    """Sloping legs as straight lines, as PX4 up to 1.17 flies them; False: height first, as 1.18 does."""
+    """False: sloping legs as the beta of PX4 1.18 flies them; see :class:`sims.dynamics.Limits`."""
     endurance_s: float = 1500.0
     params: dict[str, int | float] = field(default_factory=dict)
     """Parameters that differ from the defaults."""

@@ -205,3 +205,53 @@ def test_a_reposition_ignores_the_frame_of_its_height(bench: Bench):
     )
     bench.run(20.0)
     assert bench.positions[-1][1][2] == pytest.approx(30.0, abs=1.0)
+
+
+def heights_at(bench: Bench, norths: list[float]) -> list[float]:
+    return [next(up for _, (_, north, up) in bench.positions if north >= at) for at in norths]
+
+
+def sloping_mission(bench: Bench) -> list:
+    """20 m up, 40 m higher over the next 200 m, 40 m lower over the next 200 m, level on, land."""
+    waypoint, land = mavlink.MAV_CMD_NAV_WAYPOINT, mavlink.MAV_CMD_NAV_LAND
+    return [
+        bench.item(0, mavlink.MAV_CMD_NAV_TAKEOFF, 0, 0, 20),
+        bench.plain(1, mavlink.MAV_CMD_DO_CHANGE_SPEED, 1, 10, -1),
+        bench.item(2, waypoint, 0, 200, 60),
+        bench.item(3, waypoint, 0, 400, 20),
+        bench.item(4, waypoint, 0, 600, 20),
+        bench.item(5, land, 0, 600, 0),
+    ]
+
+
+def test_slopes_are_straight_by_default(bench: Bench):
+    bench.flying(sloping_mission(bench))
+    bench.until(lambda: not bench.vehicle.state.armed, 300.0)
+    assert heights_at(bench, [50, 100, 150]) == pytest.approx([30, 40, 50], abs=1.5)
+    assert heights_at(bench, [250, 300, 350, 500]) == pytest.approx([49, 40, 30, 20], abs=1.5)
+
+
+def test_slopes_as_the_beta_of_px4_1_18_flies_them(make_bench):
+    """The same mission on PX4 1.18.0 beta (SIH quadrotor): height first, swings, and then past the way point for good.
+
+    It passes the first way point 2.8 m too high, more than NAV_MC_ALT_RAD, and flies on along the leg's prolongation.
+    """
+    bench = make_bench(straight_slopes=False)
+    bench.flying(sloping_mission(bench))
+    bench.until(lambda: bench.positions[-1][1][1] > 525, 300.0)
+    assert bench.vehicle.autopilot.navigator.current == 2
+    seen_on_px4 = {42: 35.7, 81: 47.5, 122: 59.8, 162: 59.2, 184: 63.8, 203: 62.1, 301: 81.3, 402: 101.3, 505: 121.4}
+    assert heights_at(bench, list(seen_on_px4)) == pytest.approx(list(seen_on_px4.values()), abs=3.5)
+
+
+def test_before_a_landing_px4_1_18_swings(make_bench):
+    """On PX4 1.18.0 beta a level leg before LAND swings between 29.0 and 32.1 m; with straight slopes nothing does."""
+    spans = []
+    for straight in (False, True):
+        bench = make_bench(straight_slopes=straight)
+        bench.flying(bench.mission([(0, 200)], up=30.0, speed=10.0, radius=10.0))
+        bench.until(lambda bench=bench: bench.positions[-1][1][1] > 185, 100.0)
+        heights = [up for _, (_, north, up) in bench.positions if 80 < north < 185]
+        spans.append((min(heights), max(heights)))
+    assert spans[0] == pytest.approx((29.0, 32.1), abs=1.0)
+    assert spans[1] == pytest.approx((30.0, 30.0), abs=0.8)

@@ -150,7 +150,7 @@ def test_a_circle_before_a_polygon_garbles_the_polygon(bench: Bench):
 coordinate = st.floats(-1.0, 1.0, allow_nan=False).map(lambda value: round(value, 4))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=9), st.tuples(coordinate, coordinate))
 def test_inside_a_polygon_agrees_with_shapely(corners: list[tuple[float, float]], point: tuple[float, float]):
     polygon = shapely.Polygon(corners)

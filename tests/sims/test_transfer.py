@@ -186,7 +186,7 @@ def test_missions_that_are_stored_and_then_found_unfit(bench: Bench, wrong: Any,
     assert not bench.vehicle.autopilot.in_force.mission_valid
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from([mavlink.MAV_CMD_NAV_TAKEOFF, mavlink.MAV_CMD_NAV_WAYPOINT, mavlink.MAV_CMD_NAV_LAND]),
     st.sampled_from([5, 6]),
