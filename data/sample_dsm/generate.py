@@ -91,8 +91,17 @@ def river_x(y: NDArray, phase: float) -> NDArray:
     return 2600.0 + 65.0 * np.where(t < 1, 4 * t * (1 - t), -4 * (t - 1) * (2 - t))
 
 
-def disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
-    return (X - x) ** 2 + (Y - y) ** 2 <= radius**2
+def around(x0: float, y0: float, x1: float, y1: float, margin: float) -> tuple[slice, slice]:
+    """Rows and columns of the box that holds two places and a margin."""
+    return (
+        slice(max(0, int(HEIGHT - max(y0, y1) - margin)), max(0, int(HEIGHT - min(y0, y1) + margin) + 1)),
+        slice(max(0, int(min(x0, x1) - margin)), max(0, int(max(x0, x1) + margin) + 1)),
+    )
+
+
+def mark_disc(mask: NDArray[np.bool_], x: float, y: float, radius: float) -> None:
+    rows, columns = around(x, y, x, y, radius)
+    mask[rows, columns] |= (X[:, columns] - x) ** 2 + (Y[rows] - y) ** 2 <= radius**2
 
 
 def burn(shapes: list[tuple[NDArray, float]]) -> Array:
@@ -150,9 +159,7 @@ def make_terrain(rng: np.random.Generator, phase: float) -> tuple[Array, NDArray
 
 def flatten(terrain: Array, x: float, y: float, radius: float) -> float:
     """Level a disc to its mean height, with a ramp around it; returns the height."""
-    rows = slice(max(0, int(HEIGHT - y - 3 * radius)), int(HEIGHT - y + 3 * radius))
-    columns = slice(max(0, int(x - 3 * radius)), int(x + 3 * radius))
-    box = rows, columns
+    box = rows, columns = around(x, y, x, y, 3 * radius)
     distance = np.hypot(X[:, columns] - x, Y[rows] - y)
     level = float(quantised(terrain[box][distance <= radius].mean(dtype=np.float64)))
     terrain[box] = level + (terrain[box] - level) * smoothstep(radius + 2, 2.6 * radius, distance)
@@ -305,14 +312,16 @@ def make_town(seed: int) -> Town:
     reserved = lake | river
     aside = np.abs(X - river_x(Y, phase).astype(np.float32))
     reserved |= (aside < 62) | (terrain > 27)
-    for (x0, y0, _), (x1, y1, _) in itertools.pairwise(pylons):
+    for (x0, y0, _), (x1, y1, _) in itertools.pairwise(pylons.tolist()):
+        rows, columns = around(x0, y0, x1, y1, 17)
         dx, dy = x1 - x0, y1 - y0
-        t = np.clip(((X - x0) * dx + (Y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
-        reserved |= np.hypot(X - x0 - t * dx, Y - y0 - t * dy) < 17
+        x, y = X[:, columns] - x0, Y[rows] - y0
+        t = np.clip((x * dx + y * dy) / (dx * dx + dy * dy), 0, 1)
+        reserved[rows, columns] |= np.hypot(x - t * dx, y - t * dy) < 17
     empty = np.zeros_like(reserved)
     for x, y in (*at.values(), *pad_at.values()):
-        reserved |= disc(x, y, 34)
-        empty |= disc(x, y, PAD_RADIUS + 4)
+        mark_disc(reserved, x, y, 34)
+        mark_disc(empty, x, y, PAD_RADIUS + 4)
     rail = np.abs((X - at["station"][0]) * -blocks.s + (Y - at["station"][1] - 80) * blocks.c) < 9
     reserved |= rail
     sites = [(blocks.box(*at[name], *part[:4]), part[4]) for name, parts in SITES.items() for part in parts]
@@ -368,7 +377,7 @@ def make_town(seed: int) -> Town:
     holes = ((X - 985.0) / 210.0) ** 2 + ((Y - 1655.0) / 100.0) ** 2 + 0.25 * noise(rng, 90.0) < 1  # open water
     holes &= lake
     hole_x, hole_y = 1560.0 + float(rng.uniform(-20, 20)), 830.0 + float(rng.uniform(-20, 20))
-    holes |= disc(hole_x, hole_y, 13)  # a courtyard that no camera saw, in the cloud neither
+    mark_disc(holes, hole_x, hole_y, 13)  # a courtyard that no camera saw, in the cloud neither
     town = Town(seed, terrain, surface, raised, holes, pads, wires)
     town.zones = make_zones(at, blocks)
     shore_y = np.arange(0.0, HEIGHT + 1, 10.0)

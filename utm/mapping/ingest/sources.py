@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ import numpy as np
 import pyproj
 import rasterio
 from laspy.errors import LaspyException
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 from rasterio.errors import CRSError as RasterioCRSError
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from utm.errors import DatumError, SurveyError
 from utm.frames import split_crs, vertical_datum
@@ -113,7 +114,8 @@ def inspect(path: Path, *, crs: str | None, vertical: str | None) -> Source:
 
 
 def _inspect_raster(path: Path, crs: str | None, vertical: str | None) -> Source:
-    with reading(path, "raster"):
+    with reading(path, "raster"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said below, as an error
         try:
             raster = rasterio.open(path)
         except RasterioCRSError as error:
@@ -134,7 +136,8 @@ def _inspect_raster(path: Path, crs: str | None, vertical: str | None) -> Source
                     "heights must be in metres", file=path, field="band unit", value=unit,
                     mend="Convert it with gdal_calc.",
                 )  # fmt: skip
-    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+    placed = all(np.isfinite([*tuple(transform)[:6], *bounds]))
+    if not placed or transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise SurveyError(
             "the raster is not north-up, or not placed on the ground at all", file=path, field="transform",
             value=tuple(transform)[:6], mend="Warp it with gdalwarp first.",
@@ -211,6 +214,13 @@ def _frame_of(path: Path, stated: str | None, crs: str | None, vertical: str | N
                 "a survey must be in metres", file=path, field="crs", value=axis.unit_name,
                 mend="Reproject it to a CRS in metres, for example with gdalwarp -t_srs EPSG:6675.",
             )  # fmt: skip
+    try:
+        pyproj.Transformer.from_crs("EPSG:4326", horizontal, always_xy=True, allow_ballpark=False)
+    except ProjError as error:
+        raise SurveyError(
+            "its CRS cannot be placed on the globe without guessing the datum", file=path, field="crs",
+            value=_name(horizontal)[:60], mend="Name a CRS with a known datum, for example --crs EPSG:6675.",
+        )  from error  # fmt: skip
     said = vertical_datum(vertical) if vertical is not None else None
     data = {datum for datum in (in_file and in_file[1], by_caller and by_caller[1], said) if datum}
     if len(data) > 1:
