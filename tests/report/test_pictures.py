@@ -118,8 +118,16 @@ def test_the_drawn_corridor_is_the_one_that_is_judged(flown: Flown):
     assert judged > 200
 
 
-def test_distance_along_a_way_that_crosses_itself():
-    line = np.array([[0, 0, 50], [200, 0, 50], [200, 100, 50], [100, 100, 50], [100, -100, 50]], float)
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [(0, 0), (200, 0), (200, 100), (100, 100), (100, -100)],
+        [(0, 0), (200, 0), (200, 100), (300, 100), (300, 0), (200, 0), (200, -100)],
+    ],
+    ids=["across a leg", "through a corner"],
+)
+def test_distance_along_a_way_that_crosses_itself(corners):
+    line = np.array([(east, north, 50.0) for east, north in corners])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line[:, :2], axis=0).T))])
     where = np.arange(0.0, along[-1], 4.0)
     track = np.column_stack([np.interp(where, along, line[:, k]) for k in range(3)]) + [0.3, 0.2, 0.0]

@@ -56,18 +56,11 @@ def save(made: Figure, out_png: str | Path) -> None:
 def heading(made: Figure, title: str, subtitle: str) -> None:
     """Title and one quiet line below it, flush left, in inches from the top so that all pictures agree."""
     height = made.get_figheight()
-    made.text(
-        LEFT,
-        1 - 0.12 / height,
-        _cut(readable(title, "Skyroad"), _TITLE_LETTERS),
-        size=TITLE,
-        weight="bold",
-        color=INK,
-        va="top",
-    )
-    made.text(
-        LEFT, 1 - 0.385 / height, _cut(readable(subtitle, ""), SUBTITLE_LETTERS), size=TEXT, color=QUIET, va="top"
-    )
+    for text, otherwise, most, down, style in (
+        (title, "Skyroad", _TITLE_LETTERS, 0.12, {"size": TITLE, "weight": "bold", "color": INK}),
+        (subtitle, "", SUBTITLE_LETTERS, 0.385, {"size": TEXT, "color": QUIET}),
+    ):
+        made.text(LEFT, 1 - down / height, _cut(readable(text, otherwise), most), va="top", **style)
 
 
 def _cut(text: str, most: int) -> str:
