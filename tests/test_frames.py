@@ -61,7 +61,7 @@ def test_the_geoid_keeps_the_shape_of_the_places():
 
 
 def test_a_place_beyond_the_geoid_is_refused():
-    with pytest.raises(DatumError, match="does not reach lon 0.000000, lat 51.000000"):
+    with pytest.raises(DatumError, match=r"does not reach lon 0\.000000, lat 51\.000000"):
         geoid_m(Datum.JGD2011, 0.0, 51.0)
     with pytest.raises(DatumError, match="above ground has no geoid"):
         geoid_m(Datum.AGL, *KAGA)

@@ -45,6 +45,7 @@ def write_map(out: Path, meta: dict, layers: Mapping[str, NDArray], grid: Grid, 
     Raises:
         MapError: the place is taken, or the disk refused.
     """
+    out = out.absolute()
     check_place(out, replace=replace)
     try:
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
