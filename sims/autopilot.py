@@ -230,7 +230,8 @@ class Autopilot:
             self._contact_s = None
             target = self._guide()
             state.copter.fly(target, self.navigator.limits(), dt)
-        if state.up_m <= state.ground_m:
+        # Once on the ground it stays there, also where the ground is found a hair lower at the next look.
+        if state.up_m <= state.ground_m or (self._contact_s is not None and self._coming_down):
             self._touch()
 
     def _guide(self) -> Target:
