@@ -13,6 +13,8 @@ from utm.model import Datum
 #: A place in Kaga and the height of its ground, AMSL.
 LON, LAT, GROUND_M = 136.315, 36.305, 30.0
 SPEED = 20.0
+#: Six seconds of wall time to connect and load.
+BEFORE_S = 120.0
 
 
 def free_port() -> int:
@@ -34,7 +36,7 @@ def fleet(
 ) -> Iterator[tuple[Fleet, list[int]]]:
     """Vehicles on pads (metres east and north of the place), and the ports that they send to.
 
-    Their clocks begin a minute before ``START_S``.
+    Their clocks begin ``BEFORE_S`` before ``START_S``.
     """
     ports = [free_port()] * len(pads) if one_port else [free_port() for _ in pads]
     configs = []
@@ -46,7 +48,7 @@ def fleet(
                 lat_deg=place.lat_deg,
                 ground_amsl_m=place.height_m,
                 instance=number,
-                start_utc_s=START_S - 60.0,
+                start_utc_s=START_S - BEFORE_S,
                 seed=number,
                 ports=(0, port),
             )

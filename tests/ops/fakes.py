@@ -45,6 +45,7 @@ class FakeVehicle:
         self.t_s = begin_s
         self.said: list[str] = []
         self.calls: list[str] = []
+        self.paces: list[float] = []
         self.times: dict[str, list[float]] = {}
         self.armed, self.landed, self.mode = airborne, not airborne, "HOLD"
         self.held: np.ndarray | None = None
@@ -75,6 +76,9 @@ class FakeVehicle:
     async def start(self) -> None:
         await self._do("start")
         self.mode = "MISSION"
+
+    async def pace(self, speed_m_s: float) -> None:
+        self.paces.append(speed_m_s)
 
     async def hold(self) -> None:
         await self._do("hold")

@@ -82,8 +82,51 @@ async def test_leaving_the_corridor_means_hold_and_the_airspace_is_told_at_once(
     assert isinstance(log.error, VehicleRefused)
     assert "not landed" in str(log.error)
     left = next(update for update in news if update.phase is Phase.OUTSIDE)
-    assert left.sentence == "left its corridor: 60.0 m beside and +0.0 m above its centre line"
+    assert left.sentence == "left its corridor: 60.0 m beside and +0.0 m above its centre line, +0.0 s late"
     assert any(update.phase is Phase.HOLDING for update in news)
+
+
+async def test_a_drone_behind_its_time_is_told_to_fly_faster() -> None:
+    class Late(FakeVehicle):
+        def _enu(self) -> np.ndarray:
+            line = self.intent.corridor.centre_line
+            return self.held if self.held is not None else line.at(self.t_s - 4.0 * (self.t_s > line.start_s))
+
+    fake = Late(MADE, KAGA, begin_s=START_S - 30)
+    await run(fake)
+    assert max(fake.paces) == pytest.approx(10 * 1.2, rel=0.01)
+    assert min(fake.paces) > 2.0
+    in_time = vehicle()
+    await run(in_time)
+    assert max(in_time.paces) <= 10.0 + 1e-6
+
+
+async def test_late_over_its_own_pad_it_may_land() -> None:
+    """Outside its time, and told to nobody's good to hover: the airspace hears of it, the drone does not."""
+
+    class Slow(FakeVehicle):
+        late_s = 12.0
+
+        def _enu(self) -> np.ndarray:
+            line = self.intent.corridor.centre_line
+            gate_s = line.end_s - 10.0  # in the landing column
+            return line.at(self.t_s if self.t_s < gate_s else max(gate_s, self.t_s - self.late_s))
+
+        async def states(self):  # type: ignore[no-untyped-def]
+            end_s = self.intent.corridor.centre_line.end_s
+            async for state in super().states():
+                if end_s <= state.t_s < end_s + self.late_s and state.mode == "MISSION":
+                    state = dataclasses.replace(state, armed=True, landed=False)
+                yield state
+
+    fake, airspace = Slow(MADE, KAGA, begin_s=START_S - 30), FakeAirspace()
+    log, news = await run(fake, airspace)
+    assert log.landed
+    assert not log.inside.all()
+    assert log.inside[log.t_s < LINE.end_s].all()
+    assert "hold" not in fake.calls
+    assert any(update.phase is Phase.OUTSIDE for update in news)
+    assert any(t_s > LINE.end_s + 10.0 for _, t_s, _ in airspace.positions)
 
 
 async def test_hold_is_told_once_and_at_once() -> None:

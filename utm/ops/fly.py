@@ -21,6 +21,7 @@ from utm.errors import LinkError, StateError, UtmError, VehicleRefused
 from utm.frames import LocalFrame
 from utm.model import Datum, OperationalIntent, SkyRoad, VehicleState
 from utm.ops.log import FlightLog
+from utm.ops.pace import pace
 from utm.ops.ports import Airspace, Judge, Vehicle, Verdict
 from utm.ops.road import sky_road
 
@@ -52,12 +53,14 @@ class Conduct:
     """How flights are run. Seconds by the vehicle's clock, but for the two waits on the ground."""
 
     reaction: Reaction = Reaction.HOLD
-    arm_lead_s: float = 8.0
+    arm_lead_s: float = 9.0
     """Armed this long before it departs ..."""
-    start_lead_s: float = 4.0
+    start_lead_s: float = 5.0
     """... and started this long before. PX4 spools its motors up for 2 s and lifts off gently, which the planned
-    trajectory leaves out: started at the minute it would fly some 8 s behind its time, of which this takes half."""
+    trajectory leaves out: started at the minute it would fly some 6 s behind its time."""
     report_every_s: float = 1.0
+    pace_every_s: float = 3.0
+    """How often it is told to fly faster or slower, when it is not in time."""
     take_off_within_s: float = 30.0
     """After its departure; later it is called off."""
     overdue_s: float = 120.0
@@ -153,6 +156,8 @@ class _Run:
         self.arming = self.activated = self.started = self.outside = self.landed = False
         self.reported_s = -math.inf
         self.reaction: asyncio.Task[None] | None = None
+        self.pacing: asyncio.Task[None] | None = None
+        self.paced_s, self.pace_m_s = -math.inf, math.nan
         self.error: UtmError | None = None
         self.track: list[tuple[VehicleState, NDArray[np.float64], Verdict]] = []
 
@@ -167,9 +172,10 @@ class _Run:
             await self._make_safe(link_lost=False)
             raise
         finally:
-            if self.reaction is not None:
-                self.reaction.cancel()
-                await asyncio.gather(self.reaction, return_exceptions=True)
+            orders = [order for order in (self.reaction, self.pacing) if order is not None]
+            for order in orders:
+                order.cancel()
+            await asyncio.gather(*orders, return_exceptions=True)
             await self.vehicle.close()
         return self._log()
 
@@ -257,21 +263,48 @@ class _Run:
         turned = self.outside == verdict.inside
         self.outside = not verdict.inside
         if turned:
-            self._turn(verdict)
+            self._turn(verdict, enu_m)
+        elif state.mode == "MISSION" and state.t_s - self.paced_s >= self.conduct.pace_every_s:
+            self._keep_time(state.t_s, verdict)
         self.on_update(Update(self.id, self.phase, "", state, enu_m, verdict))
         if turned or state.t_s - self.reported_s >= self.conduct.report_every_s - 1e-3:
             self.reported_s = state.t_s
             await self._tell_airspace(self.airspace.position(self.id, state.t_s, enu_m))
 
-    def _turn(self, verdict: Verdict) -> None:
+    def _keep_time(self, t_s: float, verdict: Verdict) -> None:
+        self.paced_s = t_s
+        speed_m_s = pace(self.corridor.centre_line, t_s, verdict.late_s)
+        if speed_m_s is None or abs(speed_m_s - self.pace_m_s) < 0.02 * speed_m_s:
+            return
+        if self.pacing is None or self.pacing.done():
+            self.pace_m_s = speed_m_s
+            self.pacing = asyncio.create_task(self._set_pace(speed_m_s))
+
+    async def _set_pace(self, speed_m_s: float) -> None:
+        try:
+            await self.vehicle.pace(speed_m_s)
+        except UtmError as error:  # the next one is due in a moment, and being late shows
+            self._tell(self.phase, f"told to fly {speed_m_s:.1f} m/s, and did not: {error}")
+
+    def _is_landing(self, enu_m: NDArray[np.float64]) -> bool:
+        """Whether it is in the column above its landing pad."""
+        line = self.corridor.centre_line.enu_m
+        over_pad = np.hypot(*(line[:, :2] - line[-1, :2]).T) < 0.01
+        top_m = line[over_pad, 2].max()
+        away_m = float(np.hypot(*(enu_m[:2] - line[-1, :2])))
+        return away_m <= self.corridor.half_width_m and bool(enu_m[2] < top_m - 1.0)
+
+    def _turn(self, verdict: Verdict, enu_m: NDArray[np.float64]) -> None:
         if not self.outside:
             self._tell(Phase.HOLDING if self.reaction else Phase.FLYING, "inside its corridor again")
             return
         self._tell(
             Phase.OUTSIDE,
             f"left its corridor: {verdict.cross_track_m:.1f} m beside and {verdict.height_error_m:+.1f} m above its"
-            " centre line",
+            f" centre line, {round(verdict.late_s, 1) + 0.0:+.1f} s late",
         )
+        if self._is_landing(enu_m):
+            return  # late above its own pad: to hover there would help nobody
         # Told once: who takes it over from here is not to be overruled at the next crossing of the edge.
         if self.reaction is None and self.conduct.reaction is not Reaction.WATCH:
             self.reaction = asyncio.create_task(self._react())

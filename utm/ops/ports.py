@@ -39,6 +39,10 @@ class Vehicle(Protocol):
         """Fly what is loaded. Raises VehicleRefused, LinkError."""
         ...
 
+    async def pace(self, speed_m_s: float) -> None:
+        """Fly on at another ground speed, until the mission names one again. Raises VehicleRefused, LinkError."""
+        ...
+
     async def hold(self) -> None:
         """Stop and hover. Raises VehicleRefused, LinkError."""
         ...

@@ -174,6 +174,15 @@ class Px4Vehicle:
         """Fly the mission that is loaded."""
         await self._set_mode("MISSION")
 
+    async def pace(self, speed_m_s: float) -> None:
+        """Fly on at another ground speed; the next change of speed in the mission, or of mode, ends it.
+
+        Nothing that PX4 reports would show it but the flight itself, so here the acknowledgement has to do.
+        """
+        result = await self._link.command(mission.DO_CHANGE_SPEED, 1.0, speed_m_s, -1.0)
+        if result != 0:
+            raise VehicleRefused(f"{self._link.url}: speed {speed_m_s:.1f} m/s: {_RESULTS.get(result, result)}")
+
     async def hold(self) -> None:
         """Stop and hover."""
         await self._set_mode("HOLD")
