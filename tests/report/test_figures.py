@@ -89,11 +89,29 @@ def test_figures_of_a_flight(flown: Flown):
     assert (figures.departure_s, figures.arrival_s) == (flight.t_s[0], flight.t_s[-1])
     assert figures.distance_m == pytest.approx(np.hypot(660, 10), abs=0.1)
     assert figures.cross_track_max_m == 1.0
-    assert figures.height_error_min_m == figures.height_error_max_m == 0.5
+    assert figures.height_error_m == (0.5, 0.5)
     assert figures.inside_share == 1.0
     # The tower's top is a box from 440 to 460 m east, 290 to 310 m north, up to 40 m; the drone passes over it.
     north = 300 + 10 * (450 - 120) / 660 + 1.0
     assert figures.obstacle_m == pytest.approx(np.hypot(80.5 - 40, max(0, north - 310)), abs=0.1)
+
+
+def test_height_errors_over_the_pads_are_not_counted(flown: Flown):
+    flight = flown.flights[0]
+    errors = flight.height_error_m.copy()
+    errors[:20] = errors[-20:] = -9.0
+    assert (flight.enu_m[[19, -20], 0] - [120, 780] == 0).all()
+    assert flight_figures(flown, dataclasses.replace(flight, height_error_m=errors)).height_error_m == (0.5, 0.5)
+
+
+def test_a_flight_that_only_went_up(flown: Flown):
+    flight = flown.flights[0]
+    up = slice(0, 20)
+    names = ("t_s", "enu_m", "cross_track_m", "height_error_m", "inside")
+    figures = flight_figures(flown, dataclasses.replace(flight, **{name: getattr(flight, name)[up] for name in names}))
+    assert figures.height_error_m is None
+    assert figures.obstacle_m is None
+    assert figures.distance_m == 0.0
 
 
 def test_least_clearance_is_none_where_nothing_is_near(flown: Flown, make_flight):
@@ -120,7 +138,7 @@ def test_checks_say_what_was_kept(flown: Flown):
 
 def test_checks_name_every_fault_first(flown: Flown, make_flight):
     stray = make_flight("STRAY", [[120, 100, 10], [120, 100, 60], [780, 100, 60], [780, 100, 10]], aside_m=30.0)
-    lost = dataclasses.replace(flown.flights[0], trouble="no report for 5 s")
+    lost = dataclasses.replace(flown.flights[0], trouble="MED-1: no report for 5 s.")
     twin = make_flight("TWIN", [[120, 305, 10], [120, 305, 80], [780, 315, 80], [780, 315, 10]])
     none = np.empty(0)
     grounded = dataclasses.replace(
@@ -136,7 +154,7 @@ def test_checks_name_every_fault_first(flown: Flown, make_flight):
     assert sentences[0] == "MED-1: no report for 5 s"
     assert sentences[1] == "INSP-2 never left the ground"
     assert sentences[2].startswith("STRAY was outside its corridor at ")
-    assert sentences[3] == "MED-1 and TWIN came too close: 5 m across and 0 m in height at the closest"
+    assert sentences[3] == "MED-1 and TWIN came too close: at the least 5 m across and 0 m in height"
     assert len(sentences) == 4
 
 

@@ -130,7 +130,7 @@ def test_distance_along_a_way_that_crosses_itself(corners):
     line = np.array([(east, north, 50.0) for east, north in corners])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line[:, :2], axis=0).T))])
     where = np.arange(0.0, along[-1], 4.0)
-    track = np.column_stack([np.interp(where, along, line[:, k]) for k in range(3)]) + [0.3, 0.2, 0.0]
+    track = np.column_stack([np.interp(where, along, line[:, k]) for k in range(3)]) + [-0.3, 0.2, 0.0]
     assert _distance_along(line, along, track) == pytest.approx(where, abs=0.6)
 
 

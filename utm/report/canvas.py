@@ -98,6 +98,8 @@ def quiet_axes(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
+#: A mark reaches this far from its point, in pixels.
+_MARK_DOTS = 11.0
 #: Where a label may stand beside its point: offset in points, and alignment. The first that is free wins.
 _SIDES = tuple(
     (reach * dx, reach * dy, ha, va)
@@ -153,7 +155,7 @@ def place_labels(
                 1e6 * sum(_overlap(box, other) for other in used)
                 + 1e6 * (box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1)
                 + 30.0 * within(box, dots)
-                + 200.0 * within(box, marks)
+                + 200.0 * within(box.padded(_MARK_DOTS), marks)
                 + rank
             )
             if best is None or cost < best[0]:

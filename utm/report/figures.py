@@ -28,11 +28,12 @@ class FlightFigures:
     distance_m: float
     """Flown distance over the ground."""
     cross_track_max_m: float
-    height_error_min_m: float
-    height_error_max_m: float
+    height_error_m: tuple[float, float] | None
+    """Lowest and highest height off the centre line on the way between the pads; None for a flight that never was
+    there. Over a pad the centre line stands upright, and being high or low there is being early or late."""
     obstacle_m: float | None
-    """Least distance in space from the flown track to anything on the map; None when nothing was within 100 m. The
-    climb and the descent over the pads are left out: there the pad is the nearest thing."""
+    """Least distance in space from the track between the pads to anything on the map; None when nothing was within
+    100 m. Over a pad the pad itself is the nearest thing."""
     inside_share: float
     """Share of the flight time in the corridor, 0 to 1. A stretch counts as inside when both its ends are."""
 
@@ -47,26 +48,31 @@ def flight_figures(flown: Flown, flight: FlownFlight) -> FlightFigures | None:
         return None
     steps = np.diff(flight.t_s)
     both = flight.inside[:-1] & flight.inside[1:]
+    between = _between_pads(flown, flight)
+    errors = flight.height_error_m[between]
     return FlightFigures(
         departure_s=float(flight.t_s[0]),
         arrival_s=float(flight.t_s[-1]),
         distance_m=float(np.hypot(*np.diff(flight.enu_m[:, :2], axis=0).T).sum()),
         cross_track_max_m=float(np.abs(flight.cross_track_m).max()),
-        height_error_min_m=float(flight.height_error_m.min()),
-        height_error_max_m=float(flight.height_error_m.max()),
-        obstacle_m=_obstacle_m(flown, flight),
+        height_error_m=(float(errors.min()), float(errors.max())) if len(errors) else None,
+        obstacle_m=_obstacle_m(flown, flight.enu_m[between]),
         inside_share=float(steps[both].sum() / steps.sum()),
     )
 
 
-def _obstacle_m(flown: Flown, flight: FlownFlight) -> float | None:
+def _between_pads(flown: Flown, flight: FlownFlight) -> slice:
+    """The positions from the first to the last that is not over a pad (within the corridor's half-width of it)."""
     near_m = max(flown.rules.pad_radius_m, flight.intent.corridor.half_width_m)
     pads = flight.intent.corridor.centre_line.enu_m[[0, -1], :2]
     away = np.hypot(*(flight.enu_m[:, None, :2] - pads).transpose(2, 0, 1))
     between = np.flatnonzero((away > near_m).all(axis=1))
-    if len(between) == 0:
+    return slice(between[0], between[-1] + 1) if len(between) else slice(0, 0)
+
+
+def _obstacle_m(flown: Flown, track: NDArray[np.float64]) -> float | None:
+    if len(track) == 0:
         return None
-    track = flight.enu_m[between[0] : between[-1] + 1]
     west, south = track[:, :2].min(axis=0) - _LOOK_M
     east, north = track[:, :2].max(axis=0) + _LOOK_M
     found = least_distance(track, flown.city_map.window(west, south, east, north), _LOOK_M)
@@ -177,7 +183,7 @@ def checks(flown: Flown, found: Sequence[Pair]) -> tuple[Check, ...]:
 def _flight_checks(flight: FlownFlight) -> list[Check]:
     name, found = flight.intent.plan.id, []
     if flight.trouble:
-        found.append(Check(False, f"{name}: {flight.trouble.rstrip('.')}"))
+        found.append(Check(False, f"{name}: {flight.trouble.removeprefix(f'{name}: ').rstrip('.')}"))
     elif not flight.flew:
         found.append(Check(False, f"{name} never left the ground"))
     if flight.flew:
@@ -192,7 +198,7 @@ def _pair_check(pair: Pair) -> Check:
     names = f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id}"
     distances = f"{pair.closest.horizontal_m:.0f} m across and {pair.closest.vertical_m:.0f} m in height"
     kept = pair.closest.margin >= 1.0
-    return Check(kept, f"{names} {'stayed apart' if kept else 'came too close'}: {distances} at the closest")
+    return Check(kept, f"{names} {'stayed apart' if kept else 'came too close'}: at the least {distances}")
 
 
 def _shortened(kept: Sequence[Check], rest: str) -> list[Check]:

@@ -55,13 +55,13 @@ class FlownFlight:
                 raise ValueError(f"{self.intent.id}: {name} must have shape {shape}, got {np.shape(values)}")
             if not np.isfinite(values).all():
                 raise ValueError(f"{self.intent.id}: {name} must be finite numbers")
-        if n == 1 or not (np.diff(self.t_s) > 0).all():
-            raise ValueError(f"{self.intent.id}: a flown track has no position, or two or more in order of time")
+        if not (np.diff(self.t_s) > 0).all():
+            raise ValueError(f"{self.intent.id}: the positions of a flown track must be in order of time")
 
     @property
     def flew(self) -> bool:
-        """Whether it left the ground."""
-        return len(self.t_s) > 0
+        """Whether it left the ground for longer than one report, so that there is a track."""
+        return len(self.t_s) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,14 +117,14 @@ def _row(flown: Flown, flight: FlownFlight, pictures: Mapping[str, str | Path]) 
     plan = flight.intent.plan
     origin, destination = flown.place_name(plan.origin), flown.place_name(plan.destination)
     figures = flight_figures(flown, flight)
-    alt = f"Height profile of {plan.id} from {origin} to {destination}: "
+    alt = f"Height profile of {plan.id} from {origin} to {destination}: terrain, surface, ceiling and corridor"
     if figures is None:
-        alt += "terrain, surface, ceiling and corridor; it was not flown."
+        alt += "; it was not flown."
+    elif figures.height_error_m is not None:
+        low, high = (_signed(value) for value in figures.height_error_m)
+        alt += f", and the flown height, {low} to {high} m off the planned one on the way."
     else:
-        alt += (
-            f"flown {_signed(figures.height_error_min_m)} to {_signed(figures.height_error_max_m)} m off its centre"
-            " line, over the terrain and the surface, under the ceiling."
-        )
+        alt += "; it never was on its way."
     picture = _picture(pictures.get(f"profile:{plan.id}"), alt)
     return FlightRow(flight, figures, flown.colour(flight), origin, destination, picture)
 
@@ -142,7 +142,7 @@ def _plan_alt(flown: Flown) -> str:
 def _separation_alt(two: Sequence[Pair]) -> str:
     closest = [
         f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id} were {pair.closest.horizontal_m:.0f} m apart horizontally"
-        f" and {pair.closest.vertical_m:.0f} m vertically at the closest"
+        f" and {pair.closest.vertical_m:.0f} m vertically at the least"
         for pair in two[:3]
         if pair.closest is not None
     ]

@@ -160,7 +160,7 @@ def _draw_road(ax: Axes, flight: FlownFlight, colour: str, arrow_every_m: float)
             zorder=5.7,
         )
     out = flight.enu_m[~flight.inside, :2]
-    ax.plot(*out.T, "o", markersize=4, color=DANGER, markeredgewidth=0, zorder=5.6)
+    ax.plot(*out.T, "o", markersize=4, color=DANGER, markeredgewidth=0, zorder=6.05)
     for index, style in ((0, "o"), (-1, "s")):
         ax.plot(*line[index], style, markersize=8, color=PAPER, markeredgecolor=colour, markeredgewidth=2.4, zorder=5.9)
 
@@ -211,7 +211,7 @@ def _label(ax: Axes, flown: Flown, worst: Pair | None) -> None:
     if worst is not None:
         x, y = (_at(worst.a, worst.closest.t_s) + _at(worst.b, worst.closest.t_s)) / 2
         distances = f"{worst.closest.horizontal_m:.0f} m across, {worst.closest.vertical_m:.0f} m in height"
-        labels.append((f"closest moment:\n{distances}", float(x), float(y), INK))
+        labels.append((f"least separation:\n{distances}", float(x), float(y), INK))
     ends = [flight.intent.corridor.centre_line.enu_m[end, :2] for flight in flown.flights for end in (0, -1)]
     for name, lon, lat in flown.places:
         x, y = (float(value) for value in to_map(lon, lat))

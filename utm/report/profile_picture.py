@@ -34,7 +34,7 @@ from utm.report.canvas import (
     quiet_axes,
     save,
 )
-from utm.report.figures import FlightFigures, flight_figures
+from utm.report.figures import flight_figures
 from utm.report.flown import Flown, FlownFlight
 
 _HEIGHT_IN = 4.7
@@ -87,7 +87,7 @@ def height_profile(flown: Flown, flight: FlownFlight, out_png: str | Path) -> No
         ax.plot(where, flight.enu_m[:, 2], color=PAPER, linewidth=3.4, zorder=9)
         ax.plot(where, flight.enu_m[:, 2], color=colour, linewidth=2.2, zorder=10)
         out = ~flight.inside
-        ax.plot(where[out], flight.enu_m[out, 2], "o", color=DANGER, markersize=3.6, zorder=12)
+        ax.plot(where[out], flight.enu_m[out, 2], "o", color=DANGER, markersize=3.6, zorder=16)
     ax.plot(along, line[:, 2], color=PAPER if flight.flew else INK, linewidth=0.9, dashes=(3.5, 3.0), zorder=11)
     ax.set(xlim=(-beyond, along[-1] + beyond), ylim=(base, top))
     ax.set_xlabel("distance along the sky road, m", size=TEXT, color=QUIET)
@@ -187,17 +187,14 @@ def _subtitle(flown: Flown, flight: FlownFlight) -> str:
         return f"{flight.decision_line}; not flown"
     parts = [
         f"{figures.distance_m / 1000:.2f} km in {figures.arrival_s - figures.departure_s:.0f} s",
-        f"within {_most(figures):.1f} m of the planned height",
     ]
+    if figures.height_error_m is not None:
+        parts.append(f"within {max(map(abs, figures.height_error_m)):.1f} m of the planned height on the way")
     if figures.obstacle_m is not None:
         parts.append(f"nothing nearer than {figures.obstacle_m:.1f} m")
     told = "; ".join(parts)
-    whole = f"{told}; {flight.decision_line}"
+    whole = f"{told}; {flight.decision_line.rstrip('.')}"
     return whole if len(whole) <= SUBTITLE_LETTERS else told  # the page has the decision in full
-
-
-def _most(figures: FlightFigures) -> float:
-    return max(abs(figures.height_error_min_m), abs(figures.height_error_max_m))
 
 
 def _name_ends(ax: Axes, flown: Flown, flight: FlownFlight, along: NDArray, line: NDArray) -> None:

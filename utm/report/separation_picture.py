@@ -169,6 +169,6 @@ def _legend(made) -> None:
         Line2D([], [], color=_LINE, linewidth=2.2, label="distance flown"),
         Line2D([], [], color=DANGER, linewidth=1.4, dashes=(5, 2.5), label="required; one of the two is enough"),
         Patch(facecolor=_KEPT, alpha=0.25, label="kept free by the corridors alone"),
-        Line2D([], [], marker="o", color=INK, linewidth=0, label="closest moment"),
+        Line2D([], [], marker="o", color=INK, linewidth=0, label="least separation, both taken together"),
     ]
     legend(made, handles, [handle.get_label() for handle in handles], 4)
