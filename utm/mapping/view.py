@@ -6,13 +6,11 @@ is. Only matplotlib's object interface is used: pyplot costs 0.4 s to import and
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import font_manager, patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -26,10 +24,10 @@ from utm.errors import MapError
 from utm.frames import LocalFrame
 from utm.mapping import shading
 from utm.mapping.citymap import CityMap
+from utm.mapping.furniture import HALO, INK, Box, graticule, north_arrow, readable, scale_bar
 from utm.model import GeoZone, Restriction
 
 Outline = Sequence[tuple[float, float]]
-Box = tuple[float, float, float, float]
 
 ZONE_COLOURS = {
     Restriction.PROHIBITED: "#c62828",
@@ -38,10 +36,7 @@ ZONE_COLOURS = {
     Restriction.NO_RESTRICTION: "#607d8b",
 }
 _WATER = "#a9cbe0"
-_INK = "#26323a"
 _UNKNOWN = "#5b6770"
-#: White round letters and lines that lie on the map
-HALO = (patheffects.withStroke(linewidth=2.6, foreground="white", alpha=0.9),)
 
 
 def plan_view(
@@ -91,10 +86,10 @@ def map_figure(
     ax.set_ylim(south, north)
     ax.set_aspect("equal")
     for spine in ax.spines.values():
-        spine.set_color(_INK)
+        spine.set_color(INK)
         spine.set_linewidth(0.9)
     if title:
-        figure.text(side / width, 1 - 0.36 / height, readable(title, "Map"), fontsize=15, color=_INK, weight="bold")
+        figure.text(side / width, 1 - 0.36 / height, readable(title, "Map"), fontsize=15, color=INK, weight="bold")
     return figure, ax
 
 
@@ -139,9 +134,9 @@ def draw_base(
         _hatch_unknown(ax, unknown, extent)
     ax.set_xlim(box[0], box[2])
     ax.set_ylim(box[1], box[3])
-    _graticule(ax, city_map.frame, box)
-    _scale_bar(ax, box)
-    _north_arrow(ax, city_map.frame, box)
+    graticule(ax, city_map.frame, box)
+    scale_bar(ax, box)
+    north_arrow(ax, city_map.frame, box)
 
 
 def draw_zones(ax: Axes, zones: Iterable[GeoZone], frame: LocalFrame) -> list[Patch]:
@@ -185,10 +180,10 @@ def draw_places(ax: Axes, places: Mapping[str, tuple[float, float]], frame: Loca
     """Mark named places, given as (lon, lat) degrees."""
     for name, (lon, lat) in places.items():
         east, north = (float(v) for v in frame.to_map(lon, lat))
-        ax.plot(east, north, "o", ms=6.5, mfc="white", mec=_INK, mew=1.5, zorder=8)
+        ax.plot(east, north, "o", ms=6.5, mfc="white", mec=INK, mew=1.5, zorder=8)
         ax.annotate(
             readable(name, "?"), (east, north), xytext=(0, -7), textcoords="offset points", ha="center", va="top",
-            fontsize=8.5, color=_INK, weight="bold", path_effects=list(HALO), zorder=9, clip_on=True,
+            fontsize=8.5, color=INK, weight="bold", path_effects=list(HALO), zorder=9, clip_on=True,
         )  # fmt: skip
 
 
@@ -209,7 +204,7 @@ def draw_legend(figure: Figure, ax: Axes, city_map: CityMap, extra: Sequence[Pat
     ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(ax.get_position().x0 - 0.004, 0.78 / height),
         bbox_transform=figure.transFigure, ncols=4, frameon=False, fontsize=8.5, borderaxespad=0,
-        handlelength=1.9, columnspacing=2.0, labelcolor=_INK,
+        handlelength=1.9, columnspacing=2.0, labelcolor=INK,
     )  # fmt: skip
     meta = city_map.meta
     names = ", ".join(source["file"] for source in meta["sources"])
@@ -237,16 +232,6 @@ def save(figure: Figure, out_png: str | Path) -> Path:
             f"the picture cannot be written: {error.strerror}", file=out, mend="Choose another place."
         ) from None
     return out
-
-
-@functools.cache
-def _glyphs() -> frozenset[int]:
-    return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())
-
-
-def readable(text: str, otherwise: str) -> str:
-    """The text if the font that ships with matplotlib can write it, otherwise the other: no machine shows boxes."""
-    return text if all(ord(letter) in _glyphs() or letter == "\n" for letter in text) else otherwise
 
 
 def _inside(frame: LocalFrame, outline: Outline, extent: Box, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -282,82 +267,3 @@ def _hatch_unknown(ax: Axes, unknown: NDArray[np.bool_], extent: Box) -> None:
     filled.set_edgecolor(_UNKNOWN)
     filled.set_linewidth(0.0)
     ax.contour(x, y, mask, levels=[0.5], colors=[_UNKNOWN], linewidths=0.8, zorder=2)
-
-
-def _graticule(ax: Axes, frame: LocalFrame, box: Box) -> None:
-    """Longitudes and latitudes as fine lines, labelled on the frame."""
-    west, south, east, north = box
-    lon, lat = frame.to_lonlat(np.array([west, east, west, east]), np.array([south, south, north, north]))
-    along = np.linspace(0, 1, 33)
-    for low, high, axis in ((lon.min(), lon.max(), "x"), (lat.min(), lat.max(), "y")):
-        step = _round_step((high - low) / (5 if axis == "x" else 3))
-        values = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
-        ticks = []
-        for value in values:
-            fixed = np.full(along.shape, value)
-            if axis == "x":
-                x, y = frame.to_map(fixed, lat.min() + along * np.ptp(lat))
-                ticks.append(float(np.interp(south, y, x)))
-            else:
-                x, y = frame.to_map(lon.min() + along * np.ptp(lon), fixed)
-                ticks.append(float(np.interp(west, x, y)))
-            ax.plot(x, y, color=_INK, lw=0.4, alpha=0.28, zorder=1)
-        digits = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
-        labels = [f"{abs(v):.{digits}f}°{_hemisphere(v, axis)}" for v in values]
-        (ax.set_xticks if axis == "x" else ax.set_yticks)(ticks, labels)
-    ax.tick_params(labelsize=7.5, colors=_INK, length=3, width=0.8)
-    for label in ax.get_yticklabels():
-        label.set_rotation(90)
-        label.set_verticalalignment("center")
-
-
-def _hemisphere(value: float, axis: str) -> str:
-    return ("E" if value >= 0 else "W") if axis == "x" else ("N" if value >= 0 else "S")
-
-
-def _round_step(rough: float) -> float:
-    power = 10.0 ** np.floor(np.log10(rough))
-    return float(power * min((1, 2, 5, 10), key=lambda m: abs(m * power - rough)))
-
-
-def _scale_bar(ax: Axes, box: Box) -> None:
-    west, south, east, north = box
-    length = _round_step((east - west) / 6)
-    x, y = east - 0.03 * (east - west) - length, south + 0.045 * (north - south)
-    tall = 0.008 * (east - west) * 0.55
-    for k in range(4):
-        ax.add_patch(
-            Polygon(
-                [(x + length * (k + i) / 4, y + tall * j) for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))],
-                facecolor=_INK if k % 2 == 0 else "white",
-                edgecolor=_INK,
-                linewidth=0.8,
-                zorder=10,
-            )
-        )
-    unit = (lambda v: f"{v / 1000:g} km") if length >= 1000 else (lambda v: f"{v:g} m")
-    for at, text in ((0.0, "0"), (length / 2, f"{length / 2:g}"), (length, unit(length))):
-        if at == length / 2 and length >= 1000:
-            text = f"{length / 2000:g}"
-        ax.annotate(
-            text, (x + at, y + tall), xytext=(0, 2.5), textcoords="offset points", ha="center", fontsize=7.5,
-            color=_INK, path_effects=list(HALO), zorder=10,
-        )  # fmt: skip
-
-
-def _north_arrow(ax: Axes, frame: LocalFrame, box: Box) -> None:
-    """Points to true north, which is not quite up in a projected map."""
-    west, south, east, north = box
-    x, y = east - 0.028 * (east - west), north - 0.13 * (north - south)
-    lon, lat = frame.to_lonlat(x, y)
-    tip_x, tip_y = frame.to_map(lon, float(lat) + 1e-3)
-    turn = np.arctan2(float(tip_x) - x, float(tip_y) - y)
-    size = 0.017 * (east - west)
-    shape = np.array([(0, 1.5), (0.5, -0.7), (0, -0.3), (-0.5, -0.7)]) * size
-    c, s = np.cos(turn), np.sin(turn)
-    placed = np.column_stack([x + shape[:, 0] * c + shape[:, 1] * s, y - shape[:, 0] * s + shape[:, 1] * c])
-    ax.add_patch(Polygon(placed, facecolor=_INK, edgecolor="white", linewidth=1.2, zorder=10))
-    ax.annotate(
-        "N", tuple(placed[0]), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9, weight="bold",
-        color=_INK, path_effects=list(HALO), zorder=10,
-    )  # fmt: skip
