@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from pymavlink.dialects.v20 import common as mavlink
 
-from sims.dynamics import Target, Vector
 from sims.failsafes import Failsafes
 from sims.inforce import InForce
 from sims.mission import RALLY, Item
@@ -21,6 +20,7 @@ from sims.modes import Mode
 from sims.navigator import Navigator
 from sims.returning import return_way
 from sims.state import State
+from sims.trajectory import Target, Vector
 
 _CRITICAL, _INFO = mavlink.MAV_SEVERITY_CRITICAL, mavlink.MAV_SEVERITY_INFO
 
@@ -48,7 +48,7 @@ class Autopilot:
         """Args:
         lists: the stored items of a mission type.
         say: sends a STATUSTEXT: severity, text.
-        straight_slopes: see :class:`sims.dynamics.Limits`.
+        straight_slopes: see :class:`sims.trajectory.Limits`.
         """
         self.state, self._lists, self._say = state, lists, say
         self.navigator = Navigator(state, lambda text: say(_INFO, text), straight_slopes)

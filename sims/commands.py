@@ -14,10 +14,10 @@ from typing import Any
 from pymavlink.dialects.v20 import common as mavlink
 
 from sims.autopilot import Autopilot
-from sims.dynamics import Vector
 from sims.modes import Mode, mode_of
 from sims.params import Parameters, UnknownParameter, WrongType
 from sims.telemetry import Telemetry
+from sims.trajectory import Vector
 
 Address = tuple[str, int]
 Send = Callable[[Any, Address | None], None]

@@ -1,6 +1,6 @@
 """Where the simulated autopilot flies next: mission, hold, take-off, return and landing as PX4's navigator does them.
 
-One :class:`Navigator` lives in one vehicle. It turns the current mode into a :class:`~sims.dynamics.Target` at each
+One :class:`Navigator` lives in one vehicle. It turns the current mode into a :class:`~sims.trajectory.Target` at each
 step, and says through its return values when something was reached. Positions are metres east, north, up from the
 place where the vehicle was switched on.
 """
@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sims.dynamics import Limits, Target, Vector, stopping_distance
 from sims.mission import CHANGE_SPEED, DELAY, LAND, LAND_START, LOITER_TIME, RETURN, TAKEOFF, WAYPOINT, Item
 from sims.state import State
+from sims.trajectory import Limits, Target, Vector, stopping_distance
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Navigator:
     def __init__(self, state: State, say: Callable[[str], None], straight_slopes: bool):
         """Args:
         say: sends a STATUSTEXT of severity info.
-        straight_slopes: see :class:`sims.dynamics.Limits`.
+        straight_slopes: see :class:`sims.trajectory.Limits`.
         """
         self._state, self._body, self._params = state, state.copter.body, state.params
         self._say, self._straight_slopes = say, straight_slopes

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 
-from sims.dynamics import Vector
 from sims.fence import distance_m
 from sims.mission import LAND, Item
 from sims.params import Parameters
 from sims.state import Home, State
+from sims.trajectory import Vector
 
 
 def return_way(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sims.dynamics import Multicopter, Vector
+from sims.dynamics import Multicopter
 from sims.mission import Item
 from sims.modes import Mode
 from sims.params import Parameters
 from sims.plane import LocalPlane
+from sims.trajectory import Vector
 
 #: Simulated seconds after switching on until the position is known.
 POSITION_AFTER_S = 2.0

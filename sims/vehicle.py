@@ -63,7 +63,7 @@ class VehicleConfig:
     rangefinder: bool = True
     """Whether a landing slows down above the ground below; without, above home's height, as PX4 does without one."""
     straight_slopes: bool = True
-    """False: sloping legs as the beta of PX4 1.18 flies them; see :class:`sims.dynamics.Limits`."""
+    """False: sloping legs as the beta of PX4 1.18 flies them; see :class:`sims.trajectory.Limits`."""
     endurance_s: float = 1500.0
     params: dict[str, int | float] = field(default_factory=dict)
     """Parameters that differ from the defaults."""
@@ -270,32 +270,14 @@ class Fleet:
         self.stop()
 
 
-def serve(
-    config: VehicleConfig,
-    instances: int = 1,
-    speed: float = 1.0,
-    spacing_deg: float = 0.0002,
-    stop: threading.Event | None = None,
-) -> None:
-    """Run ``instances`` vehicles side by side in this thread until ``stop`` is set or the process is interrupted.
-
-    Args:
-        config: the first vehicle; the others stand ``spacing_deg`` of longitude further east, each with its own seed.
-
-    Raises:
-        OSError: a port is taken.
-    """
-    configs = [
+def side_by_side(first: VehicleConfig, instances: int, spacing_deg: float = 0.0002) -> list[VehicleConfig]:
+    """``instances`` vehicles in a row, ``spacing_deg`` of longitude apart to the east, each with its own seed."""
+    return [
         replace(
-            config,
-            instance=config.instance + number,
-            lon_deg=config.lon_deg + number * spacing_deg,
-            seed=config.seed + number,
+            first,
+            instance=first.instance + number,
+            lon_deg=first.lon_deg + number * spacing_deg,
+            seed=first.seed + number,
         )
         for number in range(instances)
     ]
-    fleet = Fleet(configs, speed)
-    try:
-        run_fleet(fleet.vehicles, speed, stop or threading.Event())
-    finally:
-        fleet.stop()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sims.dynamics import Limits, Multicopter, Target, corner_speed, stopping_distance, stopping_speed
+from sims.dynamics import Multicopter
+from sims.trajectory import Limits, Target, corner_speed, stopping_distance, stopping_speed
 
 DT = 0.02
 LIMITS = Limits(
