@@ -190,11 +190,13 @@ def export(plan_id, form, out, airspace_path) -> None:
     Example:
       utm plan export medicine --format plan --out medicine.plan
     """
+    from utm.adapters import geojson, kml, qgc_plan
     from utm.airspace import Airspace
-    from utm.cli.export import exported
+    from utm.ops.road import sky_road
 
     with Airspace.open(airspace_path) as airspace:
-        text = exported(airspace, plan_id, form)
+        road = sky_road(airspace.intent(plan_id), airspace.city_map.frame)
+    text = qgc_plan.dumps(road) if form == "plan" else {"geojson": geojson, "kml": kml}[form].dumps([road])
     if out is None:
         click.echo(text, nl=False)
     else:
