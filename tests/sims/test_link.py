@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import common as mavlink
 
 from sims.params import DEFAULTS, Parameters, UnknownParameter, WrongType
-from sims.vehicle import Fleet, SimVehicle, VehicleConfig, run_fleet, serve
+from sims.vehicle import Fleet, SimVehicle, VehicleConfig, run_fleet, side_by_side
 from tests.sims.bench import CONFIG, GROUND, LAT, LON, Bench
 
 
@@ -227,21 +227,14 @@ def test_a_port_that_is_taken_is_named_and_leaves_nothing_open(listener: socket.
         Fleet([first], speed=0.0)
 
 
-def test_serving_instances_side_by_side(listener: socket.socket, monkeypatch: pytest.MonkeyPatch):
+def test_instances_side_by_side(listener: socket.socket, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sims.vehicle.PORTS", (free_ports(1)[0], listener.getsockname()[1]))
     monkeypatch.setattr("sims.vehicle._SHARED_PEER_AFTER", 0)
-    stop = threading.Event()
-    config = VehicleConfig(LON, LAT, GROUND, start_utc_s=0.0)
-    server = threading.Thread(target=serve, args=(config, 2, 20.0), kwargs={"stop": stop})
-    server.start()
-    try:
+    with Fleet(side_by_side(VehicleConfig(LON, LAT, GROUND, start_utc_s=0.0), 2), speed=20.0):
         heard = hear(
             listener,
             lambda messages: len({m.get_srcSystem() for m in messages if m.get_type() == "GLOBAL_POSITION_INT"}) == 2,
         )
-    finally:
-        stop.set()
-        server.join()
     longitudes = {m.get_srcSystem(): m.lon / 1e7 for m in heard if m.get_type() == "GLOBAL_POSITION_INT"}
     assert longitudes[2] - longitudes[1] == pytest.approx(0.0002, abs=2e-5)
 
