@@ -154,7 +154,7 @@ def test_checks_name_every_fault_first(flown: Flown, make_flight):
     assert sentences[0] == "MED-1: no report for 5 s"
     assert sentences[1] == "INSP-2 never left the ground"
     assert sentences[2].startswith("STRAY was outside its corridor at ")
-    assert sentences[3] == "MED-1 and TWIN came too close: at the least 5 m across and 0 m in height"
+    assert sentences[3] == "MED-1 and TWIN came too close: 5 m across and 0 m in height at their least separation"
     assert len(sentences) == 4
 
 

@@ -198,7 +198,7 @@ def _pair_check(pair: Pair) -> Check:
     names = f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id}"
     distances = f"{pair.closest.horizontal_m:.0f} m across and {pair.closest.vertical_m:.0f} m in height"
     kept = pair.closest.margin >= 1.0
-    return Check(kept, f"{names} {'stayed apart' if kept else 'came too close'}: at the least {distances}")
+    return Check(kept, f"{names} {'stayed apart' if kept else 'came too close'}: {distances} at their least separation")
 
 
 def _shortened(kept: Sequence[Check], rest: str) -> list[Check]:

@@ -142,7 +142,7 @@ def _plan_alt(flown: Flown) -> str:
 def _separation_alt(two: Sequence[Pair]) -> str:
     closest = [
         f"{pair.a.intent.plan.id} and {pair.b.intent.plan.id} were {pair.closest.horizontal_m:.0f} m apart horizontally"
-        f" and {pair.closest.vertical_m:.0f} m vertically at the least"
+        f" and {pair.closest.vertical_m:.0f} m vertically at their least separation"
         for pair in two[:3]
         if pair.closest is not None
     ]
