@@ -29,8 +29,17 @@ from utm.mapping.ingest import build_map
 from utm.model import Decision, GeoZone, OperationalIntent, Trajectory
 from utm.ops.authority import Authority
 from utm.ops.fly import Flight, Update, fly
-from utm.ops.log import FlightLog, separation
-from utm.report import Flown, FlownFlight, Refused, height_profile, plan_view, report_html, separation_plot
+from utm.ops.log import FlightLog
+from utm.report import (
+    Flown,
+    FlownFlight,
+    Refused,
+    height_profile,
+    least_separation,
+    plan_view,
+    report_html,
+    separation_plot,
+)
 
 _SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample_dsm"
 #: A Tuesday morning: the school is in.
@@ -88,10 +97,11 @@ def run(out: Path, *, seed: int | None, speed: float, tell: Tell, progress: Prog
         logs = _fly(airspace, granted, speed, tell)
         mark = staged("flight", mark)
 
-    document = _result(airspace, decisions, logs)
+        title = "First flight over the sample town" if seed is None else f"First flight over town {seed}"
+        flown = _flown(airspace, survey, zones, decisions, logs, places, title)
+        document = _result(airspace, decisions, logs, flown)
     document |= {"seed": seed, "speed": speed, "reproduce": [_command(seed)], "stages_s": stages}
-    title = "First flight" if seed is None else f"First flight, town {seed}"
-    _show(_flown(airspace, zones, decisions, logs, places, title), document, out)
+    _show(flown, document, out)
     staged("report", mark)
     document["wall_s"] = round(time.monotonic() - began, 1)
     (out / "result.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -217,27 +227,12 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _result(airspace: Airspace, decisions: Sequence[Decision], logs: Sequence[FlightLog]) -> dict[str, Any]:
+def _result(
+    airspace: Airspace, decisions: Sequence[Decision], logs: Sequence[FlightLog], flown: Flown
+) -> dict[str, Any]:
     rules = airspace.rules
-    apart = separation(*logs)
-    nearest: dict[str, Any] = {"horizontal_m": None, "vertical_m": None, "time_s": None}
-    kept = True
-    if len(apart.t_s):
-        share = np.maximum(
-            apart.horizontal_m / rules.separation_horizontal_m, apart.vertical_m / rules.separation_vertical_m
-        )
-        worst = int(share.argmin())
-        kept = bool(share[worst] >= 1.0)
-        nearest = {
-            "horizontal_m": round(float(apart.horizontal_m[worst]), 2),
-            "vertical_m": round(float(apart.vertical_m[worst]), 2),
-            "time_s": round(float(apart.t_s[worst]), 2),
-        }
-    nearest |= {
-        "required_horizontal_m": rules.separation_horizontal_m,
-        "required_vertical_m": rules.separation_vertical_m,
-        "kept": kept,
-    }
+    nearest = least_separation(flown.flights[0], flown.flights[1], rules) if len(flown.flights) == 2 else None
+    kept = nearest is None or nearest.margin >= 1.0
     as_told = decisions[0].approved and decisions[0].change is None
     as_told = as_told and decisions[1].change is not None and not decisions[2].approved
     flights = [_flight_row(airspace, log) for log in logs]
@@ -256,7 +251,14 @@ def _result(airspace: Airspace, decisions: Sequence[Decision], logs: Sequence[Fl
             for decision in decisions
         ],
         "flights": flights,
-        "separation": nearest,
+        "separation": {
+            "horizontal_m": None if nearest is None else round(nearest.horizontal_m, 2),
+            "vertical_m": None if nearest is None else round(nearest.vertical_m, 2),
+            "time_s": None if nearest is None else round(nearest.t_s, 2),
+            "required_horizontal_m": rules.separation_horizontal_m,
+            "required_vertical_m": rules.separation_vertical_m,
+            "kept": kept,
+        },
         "map": {"version": airspace.city_map.version, "cells": list(airspace.city_map.size)},
         "rules": dataclasses.asdict(rules),
     }
@@ -285,8 +287,17 @@ def _command(seed: int | None) -> str:
     return "make demo" if seed is None else f"utm demo --seed {seed}"
 
 
+def _water(survey: Path) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """Outlines (lon, lat) of lake and river, for drawing only."""
+    features = json.loads((survey / "water.geojson").read_text(encoding="utf-8"))["features"]
+    return tuple(
+        tuple((lon, lat) for lon, lat in ring) for feature in features for ring in feature["geometry"]["coordinates"]
+    )
+
+
 def _flown(
     airspace: Airspace,
+    survey: Path,
     zones: Sequence[GeoZone],
     decisions: Sequence[Decision],
     logs: Sequence[FlightLog],
@@ -323,6 +334,7 @@ def _flown(
         ),
         places=tuple((name, place["lon"], place["lat"]) for name, place in places.items()),
         title=title,
+        water=_water(survey),
     )
 
 
