@@ -7,15 +7,15 @@ The model is what a PX4 multicopter does in a mission, with its jerk limits left
 - It stands still at both pads and at the tops of the take-off and the landing column (the second and the last but
   one point).
 - At every other corner it rolls through a waypoint of 2 m acceptance radius (PX4: NAV_ACC_RAD of multicopters). The
-  speed there is that of a circle tangent to both legs 2 m from the corner, flown with half the acceleration (PX4:
-  ``computeMaxSpeedInWaypoint`` with MPC_XY_TRAJ_P = 0.5)::
+  speed there is that of a circle tangent to both legs 2 m from the corner, in the plane, flown with half the
+  acceleration (PX4: ``computeMaxSpeedInWaypoint`` with MPC_XY_TRAJ_P = 0.5)::
 
       v = sqrt(acceleration / 2 * 2 m / tan(turn / 2))
 
-  which is 1.4 m/s for a right angle at 2 m/s2. Where a leg before or after the corner changes height by more than
-  0.8 m (NAV_MC_ALT_RAD) PX4 brakes as if it were to stop there; that is taken as a right angle.
+  which is 1.4 m/s for a right angle at 2 m/s2. It stops where a leg before or after the corner is shorter than 2 m
+  in the plane, and it never passes a corner faster than it can stop by the next one: PX4 looks no further ahead.
 - Between these speeds the acceleration along the leg is ``acceleration_m_s2``, on vertical legs too (PX4's vertical
-  limits are higher: 0.75 s of difference for 3 m/s). Wind is not known here.
+  limits are higher: 0.75 s of difference for 3 m/s). A change of slope at a corner costs no time. Wind is not known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from utm.model import Aircraft, Trajectory
 
 _ACCEPTANCE_M = 2.0
 _LATERAL_SHARE = 0.5
-_LEVEL_M = 0.8
 
 #: Points nearer than this to the one before are one point. A millimetre at 30 m/s takes 33 us, far more than the
 #: quarter of a microsecond to which a float64 holds Unix time.
@@ -138,17 +137,16 @@ def _leg_speed(leg: NDArray[np.float64], aircraft: Aircraft, descent_m_s: float)
 
 def _corner_speeds(legs: NDArray[np.float64], limits: list[float], aircraft: Aircraft) -> list[float]:
     """Highest speed at each point: 0 at the pads and at the tops of the columns."""
-    right_angle = math.sqrt(_LATERAL_SHARE * aircraft.acceleration_m_s2 * _ACCEPTANCE_M)
+    lateral = _LATERAL_SHARE * aircraft.acceleration_m_s2 * _ACCEPTANCE_M
     speeds = [0.0] * (len(legs) + 1)
     for n in range(2, len(legs) - 1):
-        before, after = legs[n - 1], legs[n]
-        cosine = float(before @ after / (np.linalg.norm(before) * np.linalg.norm(after)))
-        half_turn = math.acos(min(max(cosine, -1.0), 1.0)) / 2
-        speeds[n] = min(limits[n - 1], limits[n])
-        if half_turn > 0:
-            speeds[n] = min(speeds[n], right_angle / math.sqrt(math.tan(half_turn)))
-        if max(abs(before[2]), abs(after[2])) > _LEVEL_M:
-            speeds[n] = min(speeds[n], right_angle)
+        (east, north, _), (onward_east, onward_north, _) = legs[n - 1], legs[n]
+        if min(math.hypot(east, north), math.hypot(onward_east, onward_north)) < _ACCEPTANCE_M:
+            continue
+        turn = math.atan2(east * onward_north - north * onward_east, east * onward_east + north * onward_north)
+        rounding = math.sqrt(lateral / math.tan(abs(turn) / 2)) if turn != 0 else math.inf
+        stopping = math.sqrt(2 * aircraft.acceleration_m_s2 * float(np.linalg.norm(legs[n])))
+        speeds[n] = min(limits[n - 1], limits[n], rounding, stopping)
     return speeds
 
 
