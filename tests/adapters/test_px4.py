@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from tests.adapters.simulated import BEFORE_S, GROUND_M, LAT, LON, fleet, free_port, here
+from tests.adapters.simulated import BEFORE_S, GROUND_M, LAT, LON, SPEED, fleet, free_port, here
 from tests.ops.fakes import FakeAirspace
 from tests.ops.made import KAGA, START_S, intent
 from utm.adapters.px4 import Px4Vehicle, mission
-from utm.adapters.px4.link import Link
+from utm.adapters.px4.words import Words
 from utm.core.conformance import judge
 from utm.errors import LinkError, VehicleRefused
 from utm.model import Datum, Leg, VehicleState
@@ -225,6 +225,10 @@ async def test_two_vehicles_on_one_link_must_be_told_apart() -> None:
         async with connected(port, system_id=2) as vehicle:
             home = await vehicle.ready(10.0)
             assert mission.distance_m(home, KAGA.waypoint(here(50, 0, 0), Datum.AMSL)) < 3.0
+        async with connected(port) as vehicle:
+            await asyncio.sleep(2.0 / SPEED)  # both have sent a heartbeat
+            with pytest.raises(LinkError, match="vehicles 1, 2 answer on this link"):
+                await vehicle.ready(10.0)
 
 
 @pytest.mark.parametrize("link", ["udpin://127.0.0.1:99999", "carrier-pigeon://", ""])
@@ -286,15 +290,17 @@ async def test_load_needs_a_home() -> None:
         await Px4Vehicle("udpin://127.0.0.1:1").load(ROAD)
 
 
-async def test_texts_in_pieces_are_put_together() -> None:
-    link = Link("udpin://nowhere", None, 1.0)
+def test_texts_in_pieces_are_put_together() -> None:
+    words = Words()
     whole = "Geofence invalid, doesn't contain Home position " + "x" * 20
-    for seq in range(2):
-        link._hear("STATUSTEXT", {"id": 7, "chunk_seq": seq, "severity": 2, "text": whole[seq * 50 : seq * 50 + 50]})
-    link._hear("STATUSTEXT", {"id": 0, "chunk_seq": 0, "severity": 6, "text": "Takeoff detected\t"})
-    link._hear("STATUSTEXT", {"id": 8, "chunk_seq": 0, "severity": 6, "text": "y" * 50})
-    link._hear("STATUSTEXT", {"id": 0, "chunk_seq": 0, "severity": 6, "text": "its end was lost"})
-    assert link.said == [whole, "Takeoff detected", "y" * 50, "its end was lost"]
+    with words.listening() as heard:
+        for seq in range(2):
+            words.hear({"id": 7, "chunk_seq": seq, "severity": 2, "text": whole[seq * 50 : seq * 50 + 50]})
+    words.hear({"id": 0, "chunk_seq": 0, "severity": 6, "text": "Takeoff detected\t"})
+    words.hear({"id": 8, "chunk_seq": 0, "severity": 6, "text": "y" * 50})
+    words.hear({"id": 0, "chunk_seq": 0, "severity": 6, "text": "its end was lost"})
+    assert words.said == [whole, "Takeoff detected", "y" * 50, "its end was lost"]
+    assert heard == [whole]
 
 
 def test_modes_of_px4() -> None:

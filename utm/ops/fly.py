@@ -8,96 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from utm.core.conformance import judge as judge_position
 from utm.errors import LinkError, StateError, UtmError, VehicleRefused
 from utm.frames import LocalFrame
-from utm.model import Datum, OperationalIntent, SkyRoad, VehicleState
+from utm.model import Datum, SkyRoad, VehicleState
+from utm.ops.flight import USUAL, Conduct, Flight, OnUpdate, Phase, Reaction, Update
 from utm.ops.log import FlightLog
 from utm.ops.pace import pace
-from utm.ops.ports import Airspace, Judge, Vehicle, Verdict
+from utm.ops.ports import Airspace, Verdict
 from utm.ops.road import sky_road
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flight:
-    """What is to be flown, by whom, and who judges it."""
-
-    intent: OperationalIntent
-    frame: LocalFrame
-    """Of the map that the intent was granted on."""
-    vehicle: Vehicle
-    """Not yet connected; flying connects and closes it."""
-    judge: Judge = judge_position
-
-
-class Reaction(enum.StrEnum):
-    """What a drone that leaves its corridor is told."""
-
-    HOLD = "hold"
-    RETURN = "return"
-    LAND = "land"
-    WATCH = "watch"
-    """Nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conduct:
-    """How flights are run. Seconds by the vehicle's clock, but for the two waits on the ground."""
-
-    reaction: Reaction = Reaction.HOLD
-    arm_lead_s: float = 9.0
-    """Armed this long before it departs ..."""
-    start_lead_s: float = 5.0
-    """... and started this long before. PX4 spools its motors up for 2 s and lifts off gently, which the planned
-    trajectory leaves out: started at the minute it would fly some 6 s behind its time."""
-    report_every_s: float = 1.0
-    pace_every_s: float = 3.0
-    """How often it is told to fly faster or slower, when it is not in time."""
-    take_off_within_s: float = 30.0
-    """After its departure; later it is called off."""
-    overdue_s: float = 120.0
-    """After its planned landing; later nobody waits for it any more."""
-    connect_timeout_s: float = 10.0
-    """On the ground's clock."""
-    ready_timeout_s: float = 60.0
-    """On the ground's clock."""
-
-
-class Phase(enum.StrEnum):
-    """How far a flight has come."""
-
-    CONNECTED = "connected"
-    LOADED = "loaded"
-    ARMED = "armed"
-    STARTED = "started"
-    FLYING = "flying"
-    OUTSIDE = "outside"
-    HOLDING = "holding"
-    LANDED = "landed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Update:
-    """News of one flight: a change of phase with a sentence, or one more judged position (no sentence)."""
-
-    intent_id: str
-    phase: Phase
-    sentence: str = ""
-    state: VehicleState | None = None
-    enu_m: NDArray[np.float64] | None = None
-    verdict: Verdict | None = None
-
-
-OnUpdate = Callable[[Update], None]
 
 
 async def fly(
@@ -105,7 +29,7 @@ async def fly(
     airspace: Airspace,
     *,
     on_update: OnUpdate = lambda update: None,
-    conduct: Conduct = Conduct(),
+    conduct: Conduct = USUAL,
 ) -> list[FlightLog]:
     """Fly all of them at once; the logs, in the same order.
 
@@ -153,7 +77,7 @@ class _Run:
         self.clock = _VehicleClock()
         self.phase = Phase.CONNECTED
         self.last: VehicleState | None = None
-        self.arming = self.activated = self.started = self.outside = self.landed = False
+        self.arming = self.activated = self.started = self.in_mission = self.outside = self.landed = False
         self.reported_s = -math.inf
         self.reaction: asyncio.Task[None] | None = None
         self.pacing: asyncio.Task[None] | None = None
@@ -257,8 +181,9 @@ class _Run:
         verdict = self.flight.judge(self.corridor, state.t_s, enu_m)
         if not self.track:
             self._tell(Phase.FLYING, "in the air")
-        elif before is not None and before.mode != state.mode:
+        elif before is not None and before.mode != state.mode and self.in_mission:
             self._tell(self.phase, f"mode {before.mode} became {state.mode}")
+        self.in_mission |= state.mode == "MISSION"
         self.track.append((state, enu_m, verdict))
         turned = self.outside == verdict.inside
         self.outside = not verdict.inside

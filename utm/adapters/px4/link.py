@@ -26,6 +26,7 @@ from mavsdk.plugins.mission_raw import MissionItem, MissionRawError
 from mavsdk.plugins.param import ParamError, ParamResult
 
 from utm.adapters.px4.mission import FENCE, Item
+from utm.adapters.px4.words import Words
 from utm.errors import LinkError, VehicleRefused
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,6 @@ WANTED_S = {33: 0.2, 245: 0.2, 1: 1.0, 2: 1.0, 242: 1.0}  # position, landed, st
 #: set points, servos, ESCs, estimator, vibration ...
 UNWANTED = (24, 27, 29, 30, 31, 32, 36, 74, 83, 85, 87, 105, 111, 132, 141, 147, 230, 241, 290, 291, 331, 340, 375, 380)
 
-_MOST_TEXTS = 1000
 _TRIES = 3
 T = TypeVar("T")
 
@@ -55,16 +55,15 @@ class Link:
 
     def __init__(self, url: str, system_id: int | None, silent_s: float) -> None:
         self.url, self.system_id, self.silent_s = url, system_id, silent_s
+        self._chosen = system_id is not None
         self.latest: dict[str, Mapping[str, Any]] = {}
         self.count: dict[str, int] = {}
-        self.said: list[str] = []
+        self.words = Words()
         self.on_message: dict[str, Callable[[Mapping[str, Any]], None]] = {}
         self._news = asyncio.Event()
         self._heard_s = -math.inf
         self._fault: BaseException | None = None
-        self._listeners: list[list[str]] = []
         self._asked: list[tuple[int, list[int]]] = []
-        self._chunks: tuple[int, str] | None = None
         self._mavsdk: Mavsdk | None = None
         self._pumps: list[asyncio.Task[None]] = []
         self._requests: set[asyncio.Future[Any]] = set()
@@ -85,10 +84,10 @@ class Link:
         if self._mavsdk is not None:
             raise LinkError(f"{self.url}: already connected")
         mavsdk.log_subscribe(_to_logging)  # MAVSDK would print to stdout
-        self._mavsdk = Mavsdk(Configuration.create_with_component_type(ComponentType.GROUND_STATION))
+        self._mavsdk = instance = Mavsdk(Configuration.create_with_component_type(ComponentType.GROUND_STATION))
         try:
             async with asyncio.timeout(timeout_s):
-                await self._open(messages)
+                await self._open(instance, messages)
         except TimeoutError:
             await self.close()
             who = "no vehicle" if self.system_id is None else f"no vehicle with system id {self.system_id}"
@@ -99,21 +98,21 @@ class Link:
             await self.close()
             raise
 
-    async def _open(self, messages: Sequence[str]) -> None:
-        assert self._mavsdk is not None
+    async def _open(self, instance: Mavsdk, messages: Sequence[str]) -> None:
         try:
-            await self._mavsdk.add_any_connection(self.url)
+            await instance.add_any_connection(self.url)
         except MavsdkConnectionError as error:
             raise LinkError(
                 f"{self.url}: the link cannot be opened ({error}). Is the port free, and is it written like"
                 " udpin://127.0.0.1:14540?"
             ) from error
-        system = await self._find(self._mavsdk)
+        system = await self._find(instance)
         self.system_id = await system.get_system_id()
-        self._direct, self._missions = MavlinkDirectAsync(system), MissionRawAsync(system)
+        self._direct = direct = MavlinkDirectAsync(system)
+        self._missions = MissionRawAsync(system)
         self._params, self._fences = ParamAsync(system), GeofenceAsync(system)
         for name in dict.fromkeys(("HEARTBEAT", "STATUSTEXT", "COMMAND_ACK", *messages)):
-            self._pumps.append(asyncio.create_task(self._pump(name), name=f"{self.url} {name}"))
+            self._pumps.append(asyncio.create_task(self._pump(direct, name), name=f"{self.url} {name}"))
         await self.wait_until(lambda: "HEARTBEAT" in self.latest, math.inf)
         await self.greet()
         for message_id, interval_s in WANTED_S.items():
@@ -128,16 +127,20 @@ class Link:
 
     async def _find(self, instance: Mavsdk) -> System:
         while True:
-            systems = [system for system in await instance.get_systems() if await system.has_autopilot()]
-            ids = [await system.get_system_id() for system in systems]
-            if self.system_id is None and len(ids) > 1:
-                raise LinkError(
-                    f"{self.url}: vehicles {', '.join(map(str, sorted(ids)))} answer on one link; say which one"
-                )
-            for system, number in zip(systems, ids, strict=True):
+            for number, system in (await self._autopilots(instance)).items():
                 if self.system_id in (None, number):
                     return system
             await asyncio.sleep(0.05)
+
+    async def _autopilots(self, instance: Mavsdk) -> dict[int, System]:
+        systems = await instance.get_systems()
+        return {await system.get_system_id(): system for system in systems if await system.has_autopilot()}
+
+    async def check_alone(self) -> None:
+        """Raise LinkError when it was left to chance which of several vehicles this is."""
+        ids = sorted(await self._autopilots(self._need(self._mavsdk)))
+        if not self._chosen and len(ids) > 1:
+            raise LinkError(f"{self.url}: vehicles {', '.join(map(str, ids))} answer on this link; say which one")
 
     async def close(self) -> None:
         """Free the port, the threads and the tasks. May be called twice."""
@@ -156,23 +159,21 @@ class Link:
 
     # --- hearing
 
-    async def _pump(self, name: str) -> None:
-        assert self._direct is not None
+    async def _pump(self, direct: MavlinkDirectAsync, name: str) -> None:
         try:
-            async with contextlib.aclosing(self._direct.subscribe_message(name)) as messages:
+            async with contextlib.aclosing(direct.subscribe_message(name)) as messages:
                 async for message in messages:
                     if message.system_id == self.system_id and message.component_id == AUTOPILOT:
                         self._hear(name, json.loads(message.fields_json))
-        except Exception as error:  # noqa: BLE001 - kept for whoever waits on this link; a dead pump must not go unnoticed
-            self._fault = error
-            self._news.set()
+        except Exception as error:  # noqa: BLE001 - for whoever waits on this link: a dead pump must not go unnoticed
+            self.fail(error)
 
     def _hear(self, name: str, fields: Mapping[str, Any]) -> None:
         self._heard_s = asyncio.get_running_loop().time()
         self.latest[name] = fields
         self.count[name] = self.count.get(name, 0) + 1
         if name == "STATUSTEXT":
-            self._hear_text(fields)
+            self.words.hear(fields)
         elif name == "COMMAND_ACK":
             for command, results in self._asked:
                 if command == fields["command"]:
@@ -180,35 +181,6 @@ class Link:
         if handler := self.on_message.get(name):
             handler(fields)
         self._news.set()
-
-    def _hear_text(self, fields: Mapping[str, Any]) -> None:
-        """Put the pieces of a text together: those of one text share an id, and all but the last are 50 long."""
-        number, text = int(fields.get("id", 0)), str(fields["text"])
-        pending, self._chunks = self._chunks, None
-        if pending and pending[0] == number:
-            text = pending[1] + text
-        elif pending:
-            self._say(pending[1])  # its last piece was lost
-        if number and len(str(fields["text"])) == 50:
-            self._chunks = number, text
-        else:
-            self._say(text)
-
-    def _say(self, text: str) -> None:
-        text = text.strip("\0\t\r\n ")
-        for words in (self.said, *self._listeners):
-            words.append(text)
-        del self.said[:-_MOST_TEXTS]
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[list[str]]:
-        """The vehicle's words from now on."""
-        words: list[str] = []
-        self._listeners.append(words)
-        try:
-            yield words
-        finally:
-            self._listeners[:] = [each for each in self._listeners if each is not words]
 
     @contextlib.contextmanager
     def acknowledgements(self, command: int) -> Iterator[list[int]]:
@@ -354,7 +326,7 @@ class Link:
         )
 
     async def _transfer(self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        with self.listening() as words:
+        with self.words.listening() as words:
             try:
                 return await self._again(call, MissionRawError, GeofenceError)
             except (MissionRawError, GeofenceError) as error:

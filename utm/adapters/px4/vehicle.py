@@ -74,13 +74,13 @@ class Px4Vehicle:
     @property
     def said(self) -> list[str]:
         """The vehicle's words (STATUSTEXT) so far, oldest first; the last thousand."""
-        return self._link.said
+        return self._link.words.said
 
     async def connect(self, timeout_s: float) -> None:
         """Find the vehicle and ask it for the messages that judgement needs.
 
         Raises:
-            LinkError: the port cannot be opened, nobody answers, or several do and none was chosen.
+            LinkError: the port cannot be opened, or nobody answers in time.
         """
         await self._link.open(
             timeout_s, ("GLOBAL_POSITION_INT", "SYSTEM_TIME", "HOME_POSITION", "EXTENDED_SYS_STATE", "SYS_STATUS")
@@ -98,7 +98,7 @@ class Px4Vehicle:
 
         Raises:
             VehicleRefused: it talks, but something is missing; says what.
-            LinkError: silence.
+            LinkError: silence; or several vehicles answer on the link and none was chosen.
         """
         seen = self._link.latest
         missing: dict[str, Callable[[], bool]] = {
@@ -113,6 +113,7 @@ class Px4Vehicle:
             raise VehicleRefused(
                 f"{self._link.url}: not ready after {timeout_s:g} s; it lacks {lacking}", self._words()
             )
+        await self._link.check_alone()
         self._epoch_final = True
         home = seen["HOME_POSITION"]
         self._home = Waypoint(home["longitude"] / 1e7, home["latitude"] / 1e7, home["altitude"] / 1e3, Datum.AMSL)
@@ -137,7 +138,7 @@ class Px4Vehicle:
         await self._link.clear()
         await self._pass(SETTLE_S)
         await self._link.greet()
-        with self._link.listening() as words:
+        with self._link.words.listening() as words:
             await self._link.upload(fence_items)
             await self._verdict(road, words, self._verdict_s + len(fence_items) * PER_CORNER_S)
             for name, value in mission.failsafe_parameters(road, self._home).items():
@@ -285,7 +286,7 @@ class Px4Vehicle:
         loop = asyncio.get_running_loop()
         deadline_s, number = loop.time() + self._patience_s, int(command[0])
         answer = "none"
-        with self._link.listening() as words, self._link.acknowledgements(number) as results:
+        with self._link.words.listening() as words, self._link.acknowledgements(number) as results:
             while (left_s := deadline_s - loop.time()) > 0:
                 results.clear()
                 heartbeats = self._link.count["HEARTBEAT"]
