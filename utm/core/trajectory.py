@@ -1,6 +1,6 @@
 """When an aircraft is where along a way: a timed trajectory from its speeds.
 
-The model is what a PX4 multicopter does in a mission, with its jerk limits left out:
+The model is what a PX4 multicopter does in a mission:
 
 - On a straight leg the speed along the leg is the highest that exceeds neither the cruise speed horizontally nor the
   climb or descent speed vertically. The last leg descends at the landing speed below ``slow_below_m`` over its end.
@@ -14,8 +14,9 @@ The model is what a PX4 multicopter does in a mission, with its jerk limits left
 
   which is 1.4 m/s for a right angle at 2 m/s2. It stops where a leg before or after the corner is shorter than 2 m
   in the plane, and it never passes a corner faster than it can stop by the next one: PX4 looks no further ahead.
-- Between these speeds the acceleration along the leg is ``acceleration_m_s2``, on vertical legs too (PX4's vertical
-  limits are higher: 0.75 s of difference for 3 m/s). A change of slope at a corner costs no time. Wind is not known.
+- Between these speeds it changes along the leg with ``acceleration_m_s2`` and a jerk of 4 m/s3 (PX4: MPC_JERK_AUTO),
+  on vertical legs too. A change by dv takes ``dv / a + a / j``, or ``2 sqrt(dv / j)`` where it never reaches ``a``.
+- A change of slope at a corner costs no time. Wind is not known.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ from utm.model import Aircraft, Trajectory
 
 _ACCEPTANCE_M = 2.0
 _LATERAL_SHARE = 0.5
+_JERK_M_S3 = 4.0
 
 #: Points nearer than this to the one before are one point. A millimetre at 30 m/s takes 33 us, far more than the
 #: quarter of a microsecond to which a float64 holds Unix time.
 _SAME_M = 1e-3
+
+#: Halvings of the search for a speed: to the last bits of float64.
+_HALVINGS = 50
 
 #: A knot nearer than this to another says nothing.
 _SAME_S = 1e-3
@@ -92,16 +97,16 @@ def _knots(points_m: ArrayLike, aircraft: Aircraft) -> tuple[NDArray[np.float64]
     through = _corner_speeds(legs, limits, aircraft)
     points, limits, through = _with_slow_landing(points, limits, through, aircraft)
     lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    acceleration = aircraft.acceleration_m_s2
     # Speeding up and braking must be possible: forwards for the one, backwards for the other.
-    gain = 2 * aircraft.acceleration_m_s2 * lengths
-    for n in range(len(lengths)):
-        through[n + 1] = min(through[n + 1], math.sqrt(through[n] ** 2 + gain[n]))
+    for n, length in enumerate(lengths):
+        through[n + 1] = _at_most_reachable(through[n + 1], through[n], length, acceleration)
     for n in range(len(lengths) - 1, -1, -1):
-        through[n] = min(through[n], math.sqrt(through[n + 1] ** 2 + gain[n]))
+        through[n] = _at_most_reachable(through[n], through[n + 1], lengths[n], acceleration)
 
     times, places = [0.0], [points[0]]
     for n, length in enumerate(lengths):
-        took, gone = _leg_profile(length, through[n], through[n + 1], limits[n], aircraft.acceleration_m_s2)
+        took, gone = _leg_profile(length, through[n], through[n + 1], limits[n], acceleration)
         times.extend(times[-1] + took)
         places.extend(points[n] + np.outer(gone[:-1] / length, points[n + 1] - points[n]))
         places.append(points[n + 1])  # not from the sum: a corner is passed to the last bit
@@ -145,7 +150,7 @@ def _corner_speeds(legs: NDArray[np.float64], limits: list[float], aircraft: Air
             continue
         turn = math.atan2(east * onward_north - north * onward_east, east * onward_east + north * onward_north)
         rounding = math.sqrt(lateral / math.tan(abs(turn) / 2)) if turn != 0 else math.inf
-        stopping = math.sqrt(2 * aircraft.acceleration_m_s2 * float(np.linalg.norm(legs[n])))
+        stopping = _stopping_speed(float(np.linalg.norm(legs[n])), aircraft.acceleration_m_s2)
         speeds[n] = min(limits[n - 1], limits[n], rounding, stopping)
     return speeds
 
@@ -165,6 +170,48 @@ def _with_slow_landing(
     return np.vstack([points[:-1], gate, points[-1]]), [*limits, landing], [*through[:-1], landing, through[-1]]
 
 
+def _stopping_speed(length: float, acceleration: float) -> float:
+    """Highest speed from which PX4 plans to stop within a length, the delay of its jerk included (PX4:
+    ``computeMaxSpeedFromDistance``): v^2 / (2 a) + v * 2 a / j is the length."""
+    delay = 4 * acceleration**2 / _JERK_M_S3
+    return (math.sqrt(delay**2 + 8 * acceleration * length) - delay) / 2
+
+
+def _ramp_s(change_m_s: float, acceleration: float) -> float:
+    """How long a change of speed takes with limited acceleration and jerk."""
+    if change_m_s * _JERK_M_S3 >= acceleration**2:
+        return change_m_s / acceleration + acceleration / _JERK_M_S3
+    return 2 * math.sqrt(max(change_m_s, 0.0) / _JERK_M_S3)
+
+
+def _ramp_m(one_m_s: float, other_m_s: float, acceleration: float) -> float:
+    """How far a change of speed takes, either way: a ramp is symmetric, so it goes at the mean speed on average."""
+    return (one_m_s + other_m_s) / 2 * _ramp_s(abs(other_m_s - one_m_s), acceleration)
+
+
+def _at_most_reachable(wanted_m_s: float, from_m_s: float, length: float, acceleration: float) -> float:
+    """The wanted speed, or less where it is too fast to be reached within a length, or for the given one to be."""
+    if wanted_m_s <= from_m_s or _ramp_m(from_m_s, wanted_m_s, acceleration) <= length:
+        return wanted_m_s
+    low, high = from_m_s, wanted_m_s
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _ramp_m(from_m_s, middle, acceleration) <= length else (low, middle)
+    return low
+
+
+def _peak(length: float, begin: float, end: float, limit: float, acceleration: float) -> float:
+    """Highest speed that can be reached and left again on a leg."""
+    if _ramp_m(begin, limit, acceleration) + _ramp_m(end, limit, acceleration) <= length:
+        return limit
+    low, high = max(begin, end), limit
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        ramps = _ramp_m(begin, middle, acceleration) + _ramp_m(end, middle, acceleration)
+        low, high = (middle, high) if ramps <= length else (low, middle)
+    return low
+
+
 def _leg_profile(
     length: float, begin: float, end: float, limit: float, acceleration: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -173,24 +220,24 @@ def _leg_profile(
     Returns:
         Seconds (k,) and metres (k,) from the leg's beginning, the last of them at its end.
     """
-    peak = min(limit, math.sqrt((2 * acceleration * length + begin**2 + end**2) / 2))
-    peak = max(peak, begin, end)  # against rounding: the passes over the corners have made room
-    rise, fall = (peak - begin) / acceleration, (peak - end) / acceleration
+    peak = _peak(length, begin, end, limit, acceleration)
+    rise, fall = _ramp_s(peak - begin, acceleration), _ramp_s(peak - end, acceleration)
     risen, fallen = (begin + peak) / 2 * rise, (peak + end) / 2 * fall
     level = max(length - risen - fallen, 0.0) / peak
+    # Within a ramp the mean acceleration stands for the S of the jerk: the same time, the same distance.
     # A chord over dt of constant acceleration is off by acceleration * dt^2 / 8 at most.
     step = math.sqrt(8 * _KNOT_ERROR_M / acceleration)
     took, gone = [], []
     for k in range(1, pieces := max(math.ceil(rise / step), 1)):
         t = rise * k / pieces
         took.append(t)
-        gone.append(begin * t + acceleration * t * t / 2)
+        gone.append(begin * t + (peak - begin) / rise * t * t / 2)
     took += [rise, rise + level]
     gone += [risen, length - fallen]
     for k in range(1, pieces := max(math.ceil(fall / step), 1)):
         t = fall * (1 - k / pieces)
         took.append(rise + level + fall - t)
-        gone.append(length - (end * t + acceleration * t * t / 2))
+        gone.append(length - (end * t + (peak - end) / fall * t * t / 2))
     total = rise + level + fall
     kept_took, kept_gone = [], []
     for t, s in zip(took, gone, strict=True):
