@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.oracles.grid import distances, path_length, step_allowed
 from utm.core import GridPlanner
 from utm.core import grid as grid_module
+from utm.core._moves import moves
 from utm.errors import NoPath
 
 WARFRAME = Path(os.environ.get("UTM_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "warframe"
@@ -79,14 +80,14 @@ def test_cost_and_way_hold_on_any_small_volume(shape, share, seed, corner_cuttin
 def test_detours_are_ways_that_make_a_step_needless(corner_cutting):
     """The claim on which pruning rests, for each of the 26 x 26 pairs: every mask frees a way from the cell before to
     the cell after that avoids the centre and is cheaper, or as dear with a cheaper last step."""
-    steps, _, natural, masks, ends = grid_module._moves(corner_cutting)
-    moves = [tuple(row[:3].tolist()) for row in steps]
+    steps, _, natural, masks, ends = moves(grid_module._COSTS, corner_cutting)
+    directions = [tuple(row[:3].tolist()) for row in steps]
     centre = (1, 1, 1)
     for came, onward in itertools.product(range(26), repeat=2):
-        before = tuple(1 - c for c in moves[came])
-        after = tuple(1 + c for c in moves[onward])
-        through = np.sqrt(sum(map(abs, moves[came]))) + np.sqrt(sum(map(abs, moves[onward])))
-        own_last = sum(map(abs, moves[onward]))
+        before = tuple(1 - c for c in directions[came])
+        after = tuple(1 + c for c in directions[onward])
+        through = np.sqrt(sum(map(abs, directions[came]))) + np.sqrt(sum(map(abs, directions[onward])))
+        own_last = sum(map(abs, directions[onward]))
         for mask in masks[ends[came, onward] : ends[came, onward + 1]]:
             if before == after:
                 continue
@@ -96,18 +97,18 @@ def test_detours_are_ways_that_make_a_step_needless(corner_cutting):
                     blocked[cell] = False
             blocked[before] = blocked[centre] = False
             ways = []
-            for move in moves:
+            for move in directions:
                 if not step_allowed(blocked, before, move, corner_cutting):
                     continue
                 middle = tuple(b + m for b, m in zip(before, move, strict=True))
                 if middle == after:
                     ways.append((np.sqrt(sum(map(abs, move))), 0))
                 last = tuple(a - m for a, m in zip(after, middle, strict=True))
-                if middle != centre and last in moves and step_allowed(blocked, middle, last, corner_cutting):
+                if middle != centre and last in directions and step_allowed(blocked, middle, last, corner_cutting):
                     ways.append((np.sqrt(sum(map(abs, move))) + np.sqrt(sum(map(abs, last))), sum(map(abs, last))))
             assert any(cost < through - 1e-9 or (cost < through + 1e-9 and last < own_last) for cost, last in ways)
     # In the open only the parts of the last step are left: 1, 3 or 7 of 26.
-    assert [natural[came, 0] for came in range(26)] == [2 ** sum(map(abs, move)) - 1 for move in moves]
+    assert [natural[came, 0] for came in range(26)] == [2 ** sum(map(abs, move)) - 1 for move in directions]
 
 
 def test_whole_numbers_stand_for_the_roots():
