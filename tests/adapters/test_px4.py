@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from sims.link import UdpLink
 from tests.adapters.simulated import BEFORE_S, GROUND_M, LAT, LON, SPEED, fleet, free_port, here
 from tests.ops.fakes import FakeAirspace
 from tests.ops.made import KAGA, START_S, intent
@@ -204,6 +205,30 @@ async def test_a_refusal_right_after_the_upload_is_asked_again() -> None:
             await vehicle.load(ROAD)
             await vehicle.start()
             assert (await until(vehicle, lambda state: True)).mode == "MISSION"
+
+
+async def test_lost_answers_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of each kind is lost; of arming, every acknowledgement: the heartbeat shows it all the same."""
+    lost: list[str] = []
+    send = UdpLink.send
+
+    def lossy(self: UdpLink, message: object, address: object = None) -> None:
+        kind = message.get_type()
+        arming = kind == "COMMAND_ACK" and message.command == 400
+        first = kind in ("MISSION_ACK", "MISSION_REQUEST_INT", "PARAM_VALUE", "COMMAND_ACK") and kind not in lost
+        if arming or first:
+            lost.append(kind)
+        else:
+            send(self, message, address)
+
+    monkeypatch.setattr(UdpLink, "send", lossy)
+    with fleet((0, 0), speed=5.0) as (_, [port]):
+        async with connected(port, patience_s=4.0) as vehicle:
+            await vehicle.ready(10.0)
+            await vehicle.load(ROAD)
+            await vehicle.arm()
+            assert (await until(vehicle, lambda state: True)).armed
+    assert len(lost) >= 5
 
 
 async def test_nobody_answers() -> None:

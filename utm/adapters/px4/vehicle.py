@@ -7,7 +7,6 @@ are waited for, and a mode counts when HEARTBEAT shows it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -290,14 +289,18 @@ class Px4Vehicle:
             while (left_s := deadline_s - loop.time()) > 0:
                 results.clear()
                 heartbeats = self._link.count["HEARTBEAT"]
-                with contextlib.suppress(LinkError):  # perhaps only the acknowledgement was lost
-                    await self._link.command(number, *command[1:])
 
                 def changed(heartbeats: int = heartbeats) -> bool:
                     return self._link.count["HEARTBEAT"] > heartbeats and shown()
 
-                # A heartbeat comes once a second.
-                await self._link.wait_until(lambda: changed() or any(results), min(left_s, 2.2))
+                # Not awaited: the acknowledgement may be lost, and its repeats take seconds.
+                sending = asyncio.create_task(self._link.command(number, *command[1:]))
+                try:
+                    # A heartbeat comes once a second.
+                    await self._link.wait_until(lambda: changed() or any(results), min(left_s, 2.2))
+                finally:
+                    sending.cancel()
+                    await asyncio.gather(sending, return_exceptions=True)
                 if changed():
                     return
                 answer = _RESULTS.get(max(results), str(max(results))) if results else "none"
