@@ -12,6 +12,7 @@ import importlib.util
 import json
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -124,6 +125,7 @@ def _generate(seed: int, folder: Path) -> Path:
     if specification is None or specification.loader is None:
         raise InputError("is not a Python module", file=_SAMPLE / "generate.py")
     generator = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = generator  # its dataclasses look themselves up there
     specification.loader.exec_module(generator)
     generator.generate(seed, folder)
     return folder

@@ -84,7 +84,7 @@ def test_the_clearances_found_are_true(airspace, town):
 
 def test_the_volumes_contain_the_corridor(airspace, town):
     intent = airspace.submit(plan(town, "one", ("west", "east"))).intent
-    line, corridor = intent.corridor.centre_line, intent.corridor
+    line, corridor = intent.corridor.occupied, intent.corridor
     footprints = [shapely.Polygon(volume.outline_m) for volume in intent.volumes]
     rng = np.random.default_rng(1)
     for t in rng.uniform(line.start_s, line.end_s, 300):

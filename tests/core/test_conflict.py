@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles import conflict as oracle
-from utm.core import closest_approach, forbidden_delays, held, in_conflict, least_delay, time_path
+from utm.core import closest_approach, forbidden_delays, in_conflict, least_delay, time_path
 from utm.core.conflict import MARGIN_S
 from utm.model import AIRCRAFT_CLASSES, Trajectory
 
@@ -307,13 +307,13 @@ def test_least_delay_equals_a_search_in_steps(intervals, tolerance):
 
 def test_held():
     a = flight((0, 0, 0, 5), (10, 100, 0, 5))
-    longer = held(a, 60.0, 30.0)
+    longer = a.held(60.0, 30.0)
     assert (longer.t_s - EPOCH).tolist() == [-60.0, 0.0, 10.0, 40.0]
     assert longer.enu_m.tolist() == [[0, 0, 5], [0, 0, 5], [100, 0, 5], [100, 0, 5]]
-    assert held(a, 0.0, 0.0).t_s.tolist() == a.t_s.tolist()
+    assert a.held(0.0, 0.0).t_s.tolist() == a.t_s.tolist()
     for times in ((-1.0, 0.0), (0.0, math.nan)):
         with pytest.raises(ValueError, match="_s must be"):
-            held(a, *times)
+            a.held(*times)
 
 
 def test_limits_that_are_none():

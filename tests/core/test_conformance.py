@@ -114,8 +114,9 @@ def test_agrees_with_trying_many_points(seed, near):
         elif kind == 1:
             places[n] = places[n - 1]
     line = Trajectory(EPOCH + rng.uniform(0, 5) + np.cumsum(rng.uniform(0.5, 15, count)), places)
-    corridor = Corridor(line, *rng.uniform(1, 30, 3), time_tolerance_s=rng.choice([0.0, 2.0, 10.0]))
-    t = rng.uniform(line.start_s - 3, line.end_s + 3)
+    tolerance, hold = rng.choice([0.0, 2.0, 10.0]), rng.choice([0.0, 0.0, 20.0])
+    corridor = Corridor(line, *rng.uniform(1, 30, 3), time_tolerance_s=tolerance, pad_hold_s=hold)
+    t = rng.uniform(line.start_s - hold - 3, line.end_s + hold + 3)
     drone = line.at(t) + rng.normal(0, 15 if near else 60, 3)
     found = judge(corridor, t, drone)
     inside, nearest, outside = tried(corridor, t, drone)
@@ -131,14 +132,29 @@ def test_agrees_with_trying_many_points(seed, near):
         assert found.cross_track_m <= corridor.half_width_m + 1e-5
         assert -corridor.below_m - 1e-5 <= found.height_error_m <= corridor.above_m + 1e-5
         assert abs(found.late_s) <= corridor.time_tolerance_s + 1e-6
-        assert found.cross_track_m <= nearest + 1e-5
+        assert math.hypot(found.cross_track_m, found.height_error_m) <= nearest + 1e-5
         assert outside <= step
     else:
         assert outside - step <= found.outside_m <= outside + 1e-5
     # What is reported is a point of the centre line.
-    point = line.at(t - found.late_s)
+    point = corridor.occupied.at(t - found.late_s)
     assert math.hypot(*(drone - point)[:2]) == pytest.approx(found.cross_track_m, abs=1e-4)
     assert drone[2] - point[2] == pytest.approx(found.height_error_m, abs=1e-4)
+
+
+def test_the_pads_belong_to_it_for_a_while():
+    held = Corridor(LINE, 25.0, 10.0, 12.0, 5.0, pad_hold_s=60.0)
+    assert judge(held, EPOCH - 60.0, (1, 0, 0)).inside
+    assert judge(held, EPOCH + 215.0, (1000, 0, 1)).inside
+    assert not judge(held, EPOCH + 215.5, (1000, 0, 1)).inside
+    # The pad, not the air above it.
+    assert not judge(held, EPOCH - 30.0, (0, 0, 20)).inside
+
+
+def test_a_breath_of_wind_at_the_top_of_a_column_is_no_height_error():
+    found = at(10.0, (-0.3, 0, 50))
+    assert found.height_error_m == pytest.approx(0.0, abs=1e-6)
+    assert found.cross_track_m == pytest.approx(0.3)
 
 
 def test_what_is_no_position():

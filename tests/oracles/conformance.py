@@ -10,8 +10,8 @@ from utm.model import Corridor
 
 
 def tried(corridor: Corridor, t_s: float, enu_m, tries: int = 4001) -> tuple[bool, float, float]:
-    """(inside, least horizontal distance among points at the right height, least distance outside the room)."""
-    line = corridor.centre_line
+    """(inside, least distance among the points in whose room it is, least distance outside the room)."""
+    line = corridor.occupied
     begin = max(line.start_s, t_s - corridor.time_tolerance_s)
     end = min(line.end_s, t_s + corridor.time_tolerance_s)
     if begin > end:
@@ -22,10 +22,10 @@ def tried(corridor: Corridor, t_s: float, enu_m, tries: int = 4001) -> tuple[boo
     place = np.stack([np.interp(times, line.t_s, line.enu_m[:, axis]) for axis in range(3)], axis=1)
     gap = np.asarray(enu_m) - place
     across, up = np.hypot(gap[:, 0], gap[:, 1]), gap[:, 2]
-    right_height = (up >= -corridor.below_m) & (up <= corridor.above_m)
-    nearest = across[right_height].min() if right_height.any() else math.inf
+    in_room = (up >= -corridor.below_m) & (up <= corridor.above_m) & (across <= corridor.half_width_m)
+    nearest = np.hypot(across, up)[in_room].min() if in_room.any() else math.inf
     outside = np.hypot(
         np.maximum(across - corridor.half_width_m, 0),
         np.maximum(np.maximum(up - corridor.above_m, -up - corridor.below_m), 0),
     )
-    return bool(nearest <= corridor.half_width_m), float(nearest), float(outside.min())
+    return bool(in_room.any()), float(nearest), float(outside.min())

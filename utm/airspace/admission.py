@@ -30,7 +30,6 @@ from utm.core import (
     KeepOut,
     closest_approach,
     forbidden_delays,
-    held,
     least_delay,
 )
 from utm.errors import CannotFly, PlanError
@@ -152,7 +151,7 @@ class _Case:
 
     def forbidden(self, line: Trajectory, neighbour: OperationalIntent) -> NDArray[np.float64]:
         """(k, 2) delays of ``line`` at which it comes too near to a neighbour, time tolerances not yet added."""
-        return forbidden_delays(self._held(neighbour.corridor.centre_line), self._held(line), *self.apart(neighbour))
+        return forbidden_delays(neighbour.corridor.occupied, self._held(line), *self.apart(neighbour))
 
     def apart(self, neighbour: OperationalIntent) -> tuple[float, float]:
         """How far the two centre lines must be apart, horizontally or else vertically (metres)."""
@@ -188,13 +187,13 @@ class _Case:
         """Least horizontal distance to a neighbour while too near vertically, and when; (inf, nan) if never."""
         return closest_approach(
             self._held(line),
-            self._held(neighbour.corridor.centre_line),
+            neighbour.corridor.occupied,
             self.apart(neighbour)[1],
             self.tolerance(neighbour),
         )
 
     def _held(self, line: Trajectory) -> Trajectory:
-        return held(line, self.rules.pad_hold_s, self.rules.pad_hold_s)
+        return line.held(self.rules.pad_hold_s, self.rules.pad_hold_s)
 
 
 def _changed(case: _Case, asked: _Option) -> Decision:
@@ -284,11 +283,10 @@ def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
             return
         met = case.met(option.line)
         if not met:
-            extra = option.route.length_m - asked.route.length_m
-            length = f"{abs(extra):.0f} m {'longer' if extra >= 0 else 'shorter'}"
             top = option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max()
             height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
-            yield "route", option, f"Flies another way, {length}{height}."
+            lengths = f"{option.route.length_m:.0f} m instead of {asked.route.length_m:.0f} m"
+            yield "route", option, f"Flies another way: {lengths}{height}."
             return
 
 
@@ -456,7 +454,12 @@ def _landings(case: _Case, goal: Place):
 def _intent(case: _Case, option: _Option) -> OperationalIntent:
     rules, plan, situation = case.rules, case.plan, case.situation
     corridor = Corridor(
-        option.line, rules.half_width_m, rules.half_height_m, rules.half_height_m, rules.time_tolerance_s
+        option.line,
+        rules.half_width_m,
+        rules.half_height_m,
+        rules.half_height_m,
+        rules.time_tolerance_s,
+        rules.pad_hold_s,
     )
     intent = OperationalIntent(
         id=plan.id,
@@ -493,7 +496,7 @@ def ovn_of(intent: OperationalIntent) -> str:
             line.t_s.tolist(),
             line.enu_m.tolist(),
             [intent.corridor.half_width_m, intent.corridor.below_m, intent.corridor.above_m],
-            intent.corridor.time_tolerance_s,
+            [intent.corridor.time_tolerance_s, intent.corridor.pad_hold_s],
         ],
         sort_keys=True,
     )

@@ -256,7 +256,7 @@ class Airspace:
         """Judge a reported position against the granted corridor, and move the intent's state accordingly.
 
         Outside makes an Activated intent Nonconforming; inside again makes it Activated again; outside for more than
-        60 s makes it Contingent, for good. On its pad before departure and after landing a drone conforms.
+        60 s makes it Contingent, for good.
 
         Args:
             t_s: when it was there, Unix seconds.
@@ -272,9 +272,7 @@ class Airspace:
         intent = self.intent(intent_id)
         if intent.state in (IntentState.ACCEPTED, IntentState.ENDED):
             raise StateError(f"{intent_id} is {intent.state}, not in flight; activate it first")
-        line, hold = intent.corridor.centre_line, self.rules.pad_hold_s
-        resting = line.start_s - hold <= t_s <= line.end_s + hold
-        judged = judge(intent.corridor, float(np.clip(t_s, line.start_s, line.end_s)) if resting else t_s, enu)
+        judged = judge(intent.corridor, t_s, enu)
         last = self._store.positions().get(intent_id, {})
         since = None if judged.inside else (last.get("outside_since_s") or t_s)
         document = {

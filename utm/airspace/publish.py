@@ -82,6 +82,7 @@ def intent_detail(city_map: CityMap, intent: OperationalIntent) -> dict[str, Any
             "below_m": corridor.below_m,
             "above_m": corridor.above_m,
             "time_tolerance_s": corridor.time_tolerance_s,
+            "pad_hold_s": corridor.pad_hold_s,
         },
         "route": route_document(city_map, corridor.centre_line),
         "volumes": [volume_document(city_map, volume) for volume in intent.volumes],

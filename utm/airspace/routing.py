@@ -20,10 +20,12 @@ from utm.core import (
     FlightSpace,
     GridPlanner,
     KeepOut,
+    corners_only,
     flight_space,
     flight_time_s,
     height_profile,
     least_distance,
+    level_legs,
     lowest_clear,
     pull_string,
     time_path,
@@ -246,11 +248,11 @@ def find_route(
             ) from error
         expansions += path.expansions
         pulled = pull_string(space.blocked, path.cells, space.to_grid(start), space.to_grid(goal))
-        leg = space.origin_m + pulled * space.cell_m
+        leg = space.to_enu(pulled)
         leg[0], leg[-1] = start, goal  # the very floats: the columns below them stay exactly vertical
-        points.extend(leg if len(points) == 1 else leg[1:])
+        points.extend(level_legs(space, leg, plan.aircraft))
     points.append(places[-1].enu_m)
-    corners = np.array(points)
+    corners = corners_only(np.array(points))
     return Route(corners, flight_time_s(corners, plan.aircraft), expansions, tuple(zone.id for zone in zones))
 
 

@@ -262,6 +262,7 @@ def intent_document(intent: OperationalIntent) -> dict[str, Any]:
             "below_m": intent.corridor.below_m,
             "above_m": intent.corridor.above_m,
             "time_tolerance_s": intent.corridor.time_tolerance_s,
+            "pad_hold_s": intent.corridor.pad_hold_s,
         },
         "volumes": [
             {

@@ -22,7 +22,7 @@ def volumes_of(corridor: Corridor) -> tuple[Volume4D, ...]:
     """Prisms that together contain the corridor: for every point of it and every moment at which it may be used,
     one of them holds both. They overlap where they meet.
     """
-    line = corridor.centre_line
+    line = corridor.occupied
     found = []
     for index in range(len(line.t_s) - 1):
         (a, b), (start, end) = line.enu_m[index : index + 2], line.t_s[index : index + 2]

@@ -2,10 +2,11 @@
 
 from utm.core.clearance import HeightProfile, height_profile, least_distance
 from utm.core.columns import Columns, lowest_clear
-from utm.core.conflict import closest_approach, forbidden_delays, held, in_conflict, least_delay
+from utm.core.conflict import closest_approach, forbidden_delays, in_conflict, least_delay
 from utm.core.conformance import Judgement, judge
 from utm.core.flightspace import FlightSpace, KeepOut, flight_space
 from utm.core.grid import GridPath, GridPlanner
+from utm.core.levels import corners_only, level_legs
 from utm.core.sight import pull_string, segment_clear
 from utm.core.trajectory import flight_time_s, time_path
 
@@ -18,15 +19,16 @@ __all__ = [
     "Judgement",
     "KeepOut",
     "closest_approach",
+    "corners_only",
     "flight_space",
     "flight_time_s",
     "forbidden_delays",
     "height_profile",
-    "held",
     "in_conflict",
     "judge",
     "least_delay",
     "least_distance",
+    "level_legs",
     "lowest_clear",
     "pull_string",
     "segment_clear",

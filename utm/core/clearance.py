@@ -80,14 +80,14 @@ def height_profile(points_m: NDArray[np.float64], columns: Columns) -> HeightPro
 
 
 def least_distance(points_m: NDArray[np.float64], columns: Columns, within_m: float) -> float:
-    """Least distance in space from a path to any column of the surface, or ``within_m`` when none is nearer.
+    """Least distance in space from a path to any column of the surface; ``within_m`` when none is nearer.
 
     A column is the box over its square from far below up to its surface. The squared distance from a point moving on a
     segment to a convex box is convex in the motion, so its minimum is bracketed by golden section to a micrometre.
 
     Args:
         points_m: (n, 3) corners, metres.
-        columns: the surface around the path, at least ``within_m`` on every side, else what is missing counts as absent.
+        columns: the surface around the path; what is not there counts as absent.
         within_m: where to stop looking, metres.
     """
     return float(

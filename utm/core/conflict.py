@@ -41,7 +41,7 @@ def forbidden_delays(a: Trajectory, b: Trajectory, horizontal_m: float, vertical
 
     A delay d is forbidden when at some moment t both ``a(t)`` and ``b(t - d)`` are on their way (between the first and
     the last time of each) and less than ``horizontal_m`` apart horizontally and less than ``vertical_m`` vertically.
-    Where a pad stays taken before and after, hand in `held` trajectories.
+    Where a pad stays taken before and after, hand in `Trajectory.held` ones.
 
     Args:
         a: a flight that stays as it is.
@@ -119,23 +119,6 @@ def closest_approach(a: Trajectory, b: Trajectory, vertical_m: float, time_toler
     offset = a.start_s - b.start_s
     squared, at = _nearest(*_local(a), *_local(b), vertical, -tolerance - offset, tolerance - offset)
     return math.sqrt(squared), a.start_s + at
-
-
-def held(trajectory: Trajectory, before_s: float, after_s: float) -> Trajectory:
-    """The same flight, at rest on its first point for a while before, and on its last for a while after.
-
-    Raises:
-        ValueError: a time that is negative or not finite.
-    """
-    before, after = _tolerance(before_s, "before_s"), _tolerance(after_s, "after_s")
-    times, places = [trajectory.t_s], [trajectory.enu_m]
-    if trajectory.start_s - before < trajectory.start_s:
-        times.insert(0, np.array([trajectory.start_s - before]))
-        places.insert(0, trajectory.enu_m[:1])
-    if trajectory.end_s + after > trajectory.end_s:
-        times.append(np.array([trajectory.end_s + after]))
-        places.append(trajectory.enu_m[-1:])
-    return Trajectory(np.concatenate(times), np.concatenate(places))
 
 
 def _limits(horizontal_m: float, vertical_m: float) -> tuple[float, float]:

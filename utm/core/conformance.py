@@ -39,12 +39,12 @@ class Judgement:
 def judge(corridor: Corridor, t_s: float, enu_m: ArrayLike) -> Judgement:
     """Compare a position with a corridor.
 
-    The drone is inside when some point of the centre line whose own time is within ``time_tolerance_s`` of ``t_s`` is
-    at most ``half_width_m`` away horizontally, with the drone at most ``below_m`` below and ``above_m`` above that
-    point. Among all such points the one with the least horizontal distance is reported (where several have it, the
-    one nearest in height). Outside, it is that point from whose room the drone is the least distance away
-    (where several are, the one at the least horizontal distance).
-    Before and after the times of the corridor the drone is outside, and compared with the nearer end.
+    The drone is inside when some point of the occupied line whose own time is within ``time_tolerance_s`` of ``t_s``
+    is at most ``half_width_m`` away horizontally, with the drone at most ``below_m`` below and ``above_m`` above that
+    point. Among all such points the nearest in space is reported. Outside, it is that point from whose room the drone
+    is the least distance away (where several are, the one at the least horizontal distance).
+    Its pads belong to the corridor for ``pad_hold_s`` before and after its flight. Before and after that the drone is
+    outside, and compared with the nearer end.
 
     Args:
         corridor: what was granted.
@@ -57,7 +57,7 @@ def judge(corridor: Corridor, t_s: float, enu_m: ArrayLike) -> Judgement:
     if not math.isfinite(t_s):
         raise ValueError(f"t_s must be finite, got {t_s!r}")
     position = point(enu_m, "enu_m")
-    line = corridor.centre_line
+    line = corridor.occupied
     times, now = line.t_s - line.t_s[0], t_s - line.start_s
     room = (corridor.half_width_m, corridor.below_m, corridor.above_m)
     tolerance = corridor.time_tolerance_s
@@ -99,12 +99,13 @@ def _compare(
             low, high = max(low, min(one, other)), min(high, max(one, other))
         elif z > above + _HAIR_M or z < -below - _HAIR_M:
             high = low - 1.0
+        low, high = _beside(x, y, vx, vy, half_width + _HAIR_M, low, high)
         if low <= high:
-            t = _least(x, y, z, vx, vy, vz, low, high, now - times[i])
+            square = vx * vx + vy * vy + vz * vz
+            t = (x * vx + y * vy + z * vz) / square if square > 1e-18 else now - times[i]
+            t = max(min(t, high), low)
             h, d = math.hypot(x - vx * t, y - vy * t), z - vz * t
-            if h <= half_width + _HAIR_M and (
-                not found or h < cross - _HAIR_M or (h <= cross + _HAIR_M and abs(d) < abs(height))
-            ):
+            if not found or math.hypot(h, d) < math.hypot(cross, height):
                 found, cross, height, away, at = True, h, d, 0.0, times[i] + t
         if not found:
             low, high = _least_outside(x, y, z, vx, vy, vz, begin, end, half_width, below, above)
@@ -114,6 +115,21 @@ def _compare(
             if beyond < away - _HAIR_M or (beyond <= away + _HAIR_M and h < cross):
                 cross, height, away, at = h, d, beyond, times[i] + t
     return found, cross, height, away, at
+
+
+@kernel
+def _beside(x: float, y: float, vx: float, vy: float, radius: float, low: float, high: float) -> Any:
+    """The part of [low, high] in which (x, y) - (vx, vy) t is at most ``radius`` long; empty when the first exceeds
+    the second."""
+    square = vx * vx + vy * vy
+    if square <= 1e-18:
+        return (low, high) if math.hypot(x, y) <= radius else (1.0, 0.0)
+    middle = (x * vx + y * vy) / square
+    least = math.hypot(x - vx * middle, y - vy * middle)
+    if least > radius:
+        return 1.0, 0.0
+    half = math.sqrt((radius * radius - least * least) / square)
+    return max(low, middle - half), min(high, middle + half)
 
 
 @kernel

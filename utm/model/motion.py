@@ -56,6 +56,20 @@ class Trajectory:
         """Position (3,) at a time; before the start and after the end it rests at the first and the last point."""
         return np.array([np.interp(t_s, self.t_s, self.enu_m[:, axis]) for axis in range(3)])
 
+    def held(self, before_s: float, after_s: float) -> Trajectory:
+        """The same way, at rest on its first point for a while before, and on its last for a while after."""
+        for name, value in (("before_s", before_s), ("after_s", after_s)):
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number of 0 or more, got {value!r}")
+        times, places = [self.t_s], [self.enu_m]
+        if self.start_s - before_s < self.start_s:
+            times.insert(0, np.array([self.start_s - before_s]))
+            places.insert(0, self.enu_m[:1])
+        if self.end_s + after_s > self.end_s:
+            times.append(np.array([self.end_s + after_s]))
+            places.append(self.enu_m[-1:])
+        return Trajectory(np.concatenate(times), np.concatenate(places))
+
     def delayed(self, delay_s: float) -> Trajectory:
         """The same way, ``delay_s`` later."""
         return Trajectory(self.t_s + delay_s, self.enu_m)
@@ -65,7 +79,7 @@ class Trajectory:
 class Corridor:
     """A sky road granted to one flight: a timed centre line and the room around it.
 
-    A drone conforms at time ``t`` when some point of the centre line whose own time lies within
+    A drone conforms at time ``t`` when some point of the occupied line (below) whose own time lies within
     ``time_tolerance_s`` of ``t`` is at most ``half_width_m`` away horizontally, with the drone at most ``below_m``
     below and ``above_m`` above that point. Two corridors are disjoint when no such points can coincide.
     """
@@ -75,6 +89,13 @@ class Corridor:
     below_m: float
     above_m: float
     time_tolerance_s: float
+    pad_hold_s: float = 0.0
+    """The pads at both ends are part of it this long before the flight and after it."""
+
+    @property
+    def occupied(self) -> Trajectory:
+        """The centre line, at rest on its pads for ``pad_hold_s`` before and after."""
+        return self.centre_line.held(self.pad_hold_s, self.pad_hold_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

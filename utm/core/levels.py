@@ -1,0 +1,140 @@
+"""A sloping way as level legs and vertical steps, which is how a multicopter's autopilot flies it anyway.
+
+PX4 steers horizontally and vertically apart: told to fly a slope, 1.18 is up to 16 m off the straight line between two
+way points, and may pass one too high to count it as reached. A level leg and a vertical step it flies to the metre. So
+every leg gets one height, and heights change above a corner. Which heights is the shortest path through the table
+(leg, layer) of those at which the leg is clear, its cost the time that the changes of height take.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from utm.core.flightspace import FlightSpace
+from utm.core.sight import segment_clear
+from utm.errors import NoPath
+from utm.model import Aircraft
+
+#: What a step costs beyond its height over its speed: a stop before it, another one after it (seconds).
+_STOP_S = 6.0
+#: A leg that is clear at no height is halved at most this often; a voxel is then long reached.
+_MOST_HALVINGS = 16
+
+
+def level_legs(space: FlightSpace, points_m: ArrayLike, aircraft: Aircraft) -> NDArray[np.float64]:
+    """The same way over the ground in level legs, with vertical steps between them, all proven clear.
+
+    Args:
+        space: in which every segment of ``points_m`` is clear.
+        points_m: (n, 3) corners, metres east, north, up.
+        aircraft: its climb and descent speeds weigh the heights.
+
+    Returns:
+        (m, 3) corners; the first and the last are those given, with a step up or down beside them where their
+        height is not that of the leg.
+
+    Raises:
+        NoPath: a leg is clear at no height, and neither are its parts (a way that was not clear to begin with).
+        ValueError: not (n, 3) finite numbers, n >= 2.
+    """
+    points = np.array(points_m, np.float64)
+    if points.ndim != 2 or points.shape[1] != 3 or len(points) < 2 or not np.isfinite(points).all():
+        raise ValueError(f"points_m must be finite (n, 3) with n >= 2, got shape {points.shape}")
+    layers = _layers(space, points)
+    legs = [leg for a, b in itertools.pairwise(points) for leg in _open_legs(space, a, b, layers, 0)]
+    if not legs:
+        return points[[0, -1]]
+    heights = _cheapest(space, points[0], points[-1], legs, layers, aircraft)
+    way = [points[0]]
+    for (a, b, _), up in zip(legs, heights, strict=True):
+        way += [np.array([a[0], a[1], up]), np.array([b[0], b[1], up])]
+    way.append(points[-1])
+    return corners_only(np.array(way))
+
+
+def _layers(space: FlightSpace, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centre heights of the layers between the lowest and the highest point of the way, one more on either side."""
+    low, high = np.floor(
+        (points[:, 2][[points[:, 2].argmin(), points[:, 2].argmax()]] - space.origin_m[2]) / space.cell_m
+    )
+    count = space.blocked.shape[2]
+    indices = np.arange(max(int(low) - 1, 0), min(int(high) + 1, count - 1) + 1)
+    return space.origin_m[2] + (indices + 0.5) * space.cell_m
+
+
+def _open_legs(space: FlightSpace, a, b, layers, halvings: int) -> list[tuple]:
+    """(start, end, (k,) at which layers it is clear), the leg halved until each part is clear at some height."""
+    if np.hypot(*(b - a)[:2]) < 1e-6:
+        return []
+    clear = np.array([_clear(space, (a[0], a[1], up), (b[0], b[1], up)) for up in layers])
+    if clear.any():
+        return [(a, b, clear)]
+    if halvings == _MOST_HALVINGS:
+        raise NoPath(f"the leg from {a.round(1).tolist()} to {b.round(1).tolist()} m is clear at no height")
+    middle = (a + b) / 2
+    return [
+        *_open_legs(space, a, middle, layers, halvings + 1),
+        *_open_legs(space, middle, b, layers, halvings + 1),
+    ]
+
+
+def _cheapest(space: FlightSpace, first, last, legs: list[tuple], layers, aircraft: Aircraft) -> list[float]:
+    """One height for each leg: dynamic programming over (leg, layer)."""
+    cost = np.array(
+        [
+            _change_s(aircraft, first[2], up, stop_s=0.0)
+            if open_there and _clear(space, first, (first[0], first[1], up))
+            else math.inf
+            for up, open_there in zip(layers, legs[0][2], strict=True)
+        ]
+    )
+    came_from: list[NDArray[np.int64]] = []
+    for start, _, clear in legs[1:]:
+        step = np.full((len(layers), len(layers)), math.inf)
+        for old in np.flatnonzero(np.isfinite(cost)):
+            for new in np.flatnonzero(clear):
+                if _clear(space, (start[0], start[1], layers[old]), (start[0], start[1], layers[new])):
+                    step[old, new] = cost[old] + _change_s(aircraft, layers[old], layers[new], stop_s=_STOP_S)
+        came_from.append(step.argmin(axis=0))
+        cost = step.min(axis=0)
+    for index, up in enumerate(layers):
+        if np.isfinite(cost[index]):
+            open_there = _clear(space, (last[0], last[1], up), last)
+            cost[index] += _change_s(aircraft, up, last[2], stop_s=0.0) if open_there else math.inf
+    if not np.isfinite(cost).any():
+        raise NoPath("no heights lead from leg to leg")
+    chosen = [int(cost.argmin())]
+    for back in reversed(came_from):
+        chosen.append(int(back[chosen[-1]]))
+    return [float(layers[index]) for index in reversed(chosen)]
+
+
+def _change_s(aircraft: Aircraft, old_m: float, new_m: float, *, stop_s: float) -> float:
+    if old_m == new_m:
+        return 0.0
+    speed = aircraft.climb_m_s if new_m > old_m else aircraft.descent_m_s
+    return abs(new_m - old_m) / speed + stop_s
+
+
+def _clear(space: FlightSpace, a, b) -> bool:
+    return segment_clear(space.blocked, space.to_grid(a), space.to_grid(b))
+
+
+def corners_only(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) points without repeats and without those in the middle of a straight line; the ends stay."""
+    kept = [points[0]]
+    for point in points[1:]:
+        if np.linalg.norm(point - kept[-1]) < 1e-9:
+            continue
+        if len(kept) > 1:
+            before, now = kept[-1] - kept[-2], point - kept[-1]
+            if np.linalg.norm(np.cross(before, now)) <= 1e-9 * np.linalg.norm(before) * np.linalg.norm(now) and (
+                before @ now > 0
+            ):
+                kept.pop()
+        kept.append(point)
+    return np.array(kept)
