@@ -155,7 +155,14 @@ class LocalFrame:
 
     @functools.cached_property
     def _to_map(self) -> pyproj.Transformer:
-        return pyproj.Transformer.from_crs("EPSG:4326", self.crs, always_xy=True, allow_ballpark=False)
+        try:
+            return pyproj.Transformer.from_crs("EPSG:4326", self.crs, always_xy=True, allow_ballpark=False)
+        except pyproj.exceptions.ProjError as error:
+            raise MapError(
+                "this machine knows only a ballpark way from WGS84 to the map's CRS",
+                value=self.crs,
+                mend="Reproject the survey, or install the grids of its datum for PROJ.",
+            ) from error
 
     def to_map(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """WGS84 degrees to metres east and north in this frame; shapes are kept.

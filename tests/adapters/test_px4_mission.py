@@ -47,6 +47,19 @@ def test_the_mission_item_by_item() -> None:
     assert all(item.mission_type == mission.MISSION for item in items)
 
 
+def test_it_stops_where_the_height_changes_and_rolls_through_other_corners() -> None:
+    step = (
+        Leg(place(136.317, 36.305, 90.0), 10.0),
+        Leg(place(136.317, 36.305, 102.0), 10.0),
+        Leg(place(136.317, 36.306, 102.0), 10.0),
+        Leg(place(136.318, 36.307, 102.0), 10.0),
+    )
+    ways = [item for item in mission.mission_items(dataclasses.replace(ROAD, legs=step)) if item.command == 16]
+    # Top of the take-off column, before and after the step, a plain corner, above the landing pad.
+    assert [item.params[0] for item in ways] == [1.0, 1.0, 1.0, 0.0, 1.0]
+    assert {item.params[1] for item in ways} == {mission.CORNER_RADIUS_M}
+
+
 def test_a_low_take_off_needs_no_second_climb() -> None:
     low = dataclasses.replace(ROAD, takeoff_amsl_m=33.0)
     assert [item.command for item in mission.mission_items(low)][:3] == [22, 178, 16]

@@ -26,13 +26,19 @@ MISSION, FENCE = 0, 1
 LIFT_OFF_M = 5.0
 
 #: How close the drone must come to a corner before it turns to the next leg; planned trajectories assume the same.
-CORNER_RADIUS_M = 2.0
+#: PX4's own default for multicopters in simulation. With 2 m a drone that swings in height as it turns flies past the
+#: corner, is not counted as there, and comes back for it at walking pace (seen on 1.18).
+CORNER_RADIUS_M = 10.0
+
+#: A stop before and after a change of height: without it PX4 1.18 flies 12 m past a step, with it 2 m.
+STOP_S = 1.0
 
 #: The drone must stand on the pad that was cleared: a home further off means another place, or a bad position.
 HOME_WITHIN_M = 10.0
 HOME_WITHIN_HEIGHT_M = 5.0
 
 _EARTH_M = 6371000.0
+_SAME_PLACE_M = 0.05
 _NAN = math.nan
 
 
@@ -61,16 +67,24 @@ def mission_items(road: SkyRoad) -> tuple[Item, ...]:
     lift_off_m = min(pad_height_m + LIFT_OFF_M, road.takeoff_amsl_m)
     items = [_at(NAV_TAKEOFF, road.pad, lift_off_m)]
     if lift_off_m < road.takeoff_amsl_m:
-        items.append(_at(NAV_WAYPOINT, road.pad, road.takeoff_amsl_m, radius_m=CORNER_RADIUS_M))
+        items.append(_at(NAV_WAYPOINT, road.pad, road.takeoff_amsl_m, stop_s=STOP_S))
     speed_m_s = None
-    for leg in road.legs:
+    turns = _turns(road)
+    for leg, stop in zip(road.legs, turns, strict=True):
         if leg.speed_m_s != speed_m_s:
             speed_m_s = leg.speed_m_s
             items.append(_do(DO_CHANGE_SPEED, (1.0, speed_m_s, -1.0, 0.0)))
-        items.append(_at(NAV_WAYPOINT, leg.to, leg.to.height_m, radius_m=CORNER_RADIUS_M))
+        items.append(_at(NAV_WAYPOINT, leg.to, leg.to.height_m, stop_s=STOP_S if stop else 0.0))
     items.append(_do(DO_LAND_START, (0.0, 0.0, 0.0, 0.0)))
     items.append(_at(NAV_LAND, road.land, road.land.height_m))
     return tuple(items)
+
+
+def _turns(road: SkyRoad) -> list[bool]:
+    """For each leg, whether it ends where the way goes on straight up or down, or has just done so."""
+    places = [road.pad, *(leg.to for leg in road.legs), road.land]
+    upright = [distance_m(a, b) < _SAME_PLACE_M for a, b in itertools.pairwise(places)]
+    return [before or after for before, after in itertools.pairwise(upright)]
 
 
 def fence_items(road: SkyRoad) -> tuple[Item, ...]:
@@ -204,10 +218,11 @@ def distance_m(a: Waypoint, b: Waypoint) -> float:
     return _EARTH_M * math.hypot(north, east)
 
 
-def _at(command: int, place: Waypoint, amsl_m: float, radius_m: float = 0.0) -> Item:
+def _at(command: int, place: Waypoint, amsl_m: float, stop_s: float = 0.0) -> Item:
     lon, lat = _e7(place)
+    radius_m = CORNER_RADIUS_M if command == NAV_WAYPOINT else 0.0
     # Yaw NaN: the nose follows MPC_YAW_MODE.
-    return Item(command, FRAME_GLOBAL_INT, (0.0, radius_m, 0.0, _NAN), lat, lon, amsl_m, MISSION)
+    return Item(command, FRAME_GLOBAL_INT, (stop_s, radius_m, 0.0, _NAN), lat, lon, amsl_m, MISSION)
 
 
 def _do(command: int, params: tuple[float, float, float, float]) -> Item:
