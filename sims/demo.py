@@ -25,6 +25,7 @@ from sims.vehicle import Fleet
 from utm import Airspace
 from utm.adapters.px4 import Px4Vehicle
 from utm.airspace import decision_document, read_plan, read_zones
+from utm.core import judge
 from utm.errors import InputError
 from utm.mapping.ingest import build_map
 from utm.model import Decision, GeoZone, OperationalIntent, Trajectory
@@ -219,6 +220,9 @@ def _fly(airspace: Airspace, intents: Sequence[OperationalIntent], speed: float,
         if update.sentence:
             tell(f"{update.intent_id}: {update.sentence}")
 
+    # Compiled before the clocks of the vehicles run: on a cold cache that takes seconds, each worth `speed` of theirs.
+    for intent in intents:
+        judge(intent.corridor, intent.corridor.centre_line.start_s, intent.corridor.centre_line.enu_m[0])
     with Fleet(configs, speed=speed):
         return asyncio.run(fly(flights, Authority(airspace), on_update=show))
 

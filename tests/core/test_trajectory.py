@@ -120,7 +120,7 @@ def test_short_legs_never_reach_the_cruise_speed():
 
 @pytest.mark.parametrize(
     ("turn_deg", "corner_m_s"),
-    [(0.0, 10.0), (1.0, 10.0), (45.0, math.sqrt(2 / math.tan(math.pi / 8))), (90.0, math.sqrt(2)), (180.0, 0.0)],
+    [(0.0, 10.0), (1.0, 10.0), (45.0, math.sqrt(10 / math.tan(math.pi / 8))), (90.0, math.sqrt(10)), (180.0, 0.0)],
 )
 def test_corners_slow_the_flight(turn_deg, corner_m_s):
     """Two level legs of 200 m: the time lost is that of braking and of speeding up again."""

@@ -95,7 +95,7 @@ def _numbers(option: str, text: str, count: int) -> list[float]:
 @click.option("--out", default="out/demo", show_default=True, type=click.Path(path_type=Path), help="Made anew.")
 @click.option("--seed", type=click.IntRange(0), help="Another town than the sample in data/sample_dsm.")
 @click.option(
-    "--speed", default=12.0, show_default=True, type=click.FloatRange(1, 20), help="Simulated over wall time."
+    "--speed", default=15.0, show_default=True, type=click.FloatRange(1, 20), help="Simulated over wall time."
 )
 @json_option
 @click.pass_context

@@ -6,13 +6,13 @@ The model is what a PX4 multicopter does in a mission:
   climb or descent speed vertically. The last leg descends at the landing speed below ``slow_below_m`` over its end.
 - It stands still at both pads and at the tops of the take-off and the landing column (the second and the last but
   one point).
-- At every other corner it rolls through a waypoint of 2 m acceptance radius (PX4: NAV_ACC_RAD of multicopters). The
-  speed there is that of a circle tangent to both legs 2 m from the corner, in the plane, flown with half the
+- At every other corner it rolls through a waypoint of 10 m acceptance radius (what the PX4 adapter asks for). The
+  speed there is that of a circle tangent to both legs 10 m from the corner, in the plane, flown with half the
   acceleration (PX4: ``computeMaxSpeedInWaypoint`` with MPC_XY_TRAJ_P = 0.5)::
 
-      v = sqrt(acceleration / 2 * 2 m / tan(turn / 2))
+      v = sqrt(acceleration / 2 * 10 m / tan(turn / 2))
 
-  which is 1.4 m/s for a right angle at 2 m/s2. It stops where a leg before or after the corner is shorter than 2 m
+  which is 3.2 m/s for a right angle at 2 m/s2. It stops where a leg before or after the corner is shorter than 10 m
   in the plane, and it never passes a corner faster than it can stop by the next one: PX4 looks no further ahead.
 - Between these speeds it changes along the leg with ``acceleration_m_s2`` and a jerk of 4 m/s3 (PX4: MPC_JERK_AUTO),
   on vertical legs too. A change by dv takes ``dv / a + a / j``, or ``2 sqrt(dv / j)`` where it never reaches ``a``.
@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from utm.errors import CannotFly
 from utm.model import Aircraft, Trajectory
 
-_ACCEPTANCE_M = 2.0
+_ACCEPTANCE_M = 10.0
 _LATERAL_SHARE = 0.5
 _JERK_M_S3 = 4.0
 
