@@ -181,6 +181,17 @@ def test_a_zone_that_begins_above_the_flight_does_not_matter(airspace, town):
     assert airspace.submit(plan(town, "one", ("west", "south"))).approved
 
 
+@pytest.mark.parametrize("end", ["origin", "destination"])
+def test_no_column_leads_through_a_zone_above_its_pad(airspace, town, end):
+    # Free below 15 m and above 90 m: the pad is outside, every way to the legal heights leads through.
+    place = PADS["west" if end == "origin" else "east"]
+    airspace.add_zones([zone(town, "slab", place, 80.0, lower_m=25.0, upper_m=80.0)])
+    decision = airspace.submit(plan(town, "one", ("west", "east")))
+    assert not decision.approved
+    assert decision.reasons[0].code == f"{end.upper()}_IN_ZONE"
+    assert "only way up" in decision.reasons[0].sentence
+
+
 def test_a_destination_in_a_zone_is_refused_with_open_ground_nearby(airspace, town):
     day = WeeklyPeriod((0, 1, 2, 3, 4), datetime.time(7, 30), datetime.time(17))
     airspace.add_zones([zone(town, "school", PADS["east"], 80.0, periods=(day,))])

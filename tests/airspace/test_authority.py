@@ -11,6 +11,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+import sqlalchemy as sql
 
 from tests.airspace.conftest import PADS, T0, plan, zone
 from tests.airspace.test_admission import sampled_conflict
@@ -150,6 +151,39 @@ def test_a_new_zone_names_the_flights_it_stands_in_the_way_of(airspace, town, gr
     assert airspace.add_zones([later]) == ()
     assert airspace.add_zones([zone(town, "corner", (1550.0, 50.0), 20.0)]) == ()
     assert [entry.id for entry in airspace.zones()] == ["corner", "later", "works"]
+
+
+def test_two_zones_of_one_id_are_not_made_one(airspace, town):
+    pair = [zone(town, "works", PADS["east"], 60.0), zone(town, "works", PADS["west"], 60.0)]
+    with pytest.raises(ZoneError, match="works: two zones have this id"):
+        airspace.add_zones(pair)
+    assert airspace.zones() == ()
+
+
+def test_a_look_during_which_somebody_writes_is_stale(airspace, town, granted):
+    # As on a database whose statements each see the newest state: the revision must be the first thing read.
+    order: list[str] = []
+    engine = airspace._store._engine
+    listen = ("before_cursor_execute", lambda _c, _cursor, statement, *_: order.append(statement))
+    sql.event.listen(engine, *listen)
+    airspace._store.situation()
+    sql.event.remove(engine, *listen)
+    read = [table for statement in order for table in ("meta", "zones", "intents") if f"FROM {table}" in statement]
+    assert read == ["meta", "zones", "intents"]
+
+
+def test_a_flight_that_begins_while_it_is_cancelled_stays(airspace, granted, monkeypatch):
+    situation = airspace._store.situation
+
+    def activated_meanwhile():
+        monkeypatch.setattr(airspace._store, "situation", situation)
+        airspace.activate("one", T0)
+        return situation()
+
+    monkeypatch.setattr(airspace._store, "situation", activated_meanwhile)
+    with pytest.raises(StateError, match="ended, not cancelled"):
+        airspace.cancel("one")
+    assert airspace.intent("one").state is IntentState.ACTIVATED
 
 
 def test_a_zone_file_is_entered_whole_or_not_at_all(airspace, town):

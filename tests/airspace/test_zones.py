@@ -6,13 +6,14 @@ import dataclasses
 import datetime
 import zoneinfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utm.airspace.zones import active_intervals, check_zone, in_the_way
+from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out
 from utm.errors import ZoneError
-from utm.model import AIRCRAFT_CLASSES, Datum, FlightPlan, GeoZone, Restriction, Waypoint, WeeklyPeriod
+from utm.model import AIRCRAFT_CLASSES, Datum, FlightPlan, GeoZone, Restriction, RuleSet, Waypoint, WeeklyPeriod
 
 TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")
 SCHOOL = GeoZone(
@@ -98,9 +99,11 @@ def test_active_at_a_moment_as_the_wall_clock_says(days, start, end, zone, t):
     ("change", "words"),
     [
         ({"outline_deg": ((0, 0), (1, 1), (1, 0), (0, 1))}, "crosses itself"),
+        ({"outline_deg": ((179, 36), (-179, 36), (-179, 37), (179, 37))}, "antimeridian"),
         ({"lower_m": 150.0}, "not below"),
         ({"valid_from_s": 5.0, "valid_to_s": 5.0}, "ends before it begins"),
         ({"timezone": "Mars/Olympus"}, "unknown time zone"),
+        ({"timezone": "Asia"}, "unknown time zone"),
         ({"periods": (WeeklyPeriod((0,), datetime.time(22), datetime.time(2)),)}, "Split a period"),
     ],
 )
@@ -108,6 +111,39 @@ def test_a_zone_that_makes_no_sense_is_refused(change, words):
     check_zone(SCHOOL)
     with pytest.raises(ZoneError, match=words):
         check_zone(dataclasses.replace(SCHOOL, **change))
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "covered"),
+    [
+        ((-30.0, 149.0), (-80.0, 80.0), True),  # most of a hemisphere, folded over by the map's projection
+        ((130.0, 143.0), (30.0, 36.33), True),  # edges of 1,200 km: the town lies within 4 km of one
+        ((130.0, 143.0), (30.0, 36.28), False),
+        ((130.0, 143.0), (36.33, 40.0), False),
+        ((0.0, 10.0), (0.0, 10.0), False),
+    ],
+)
+@pytest.mark.parametrize("datum", [Datum.AGL, Datum.AMSL, Datum.JGD2011])
+def test_a_zone_far_wider_than_the_map(town, lon, lat, covered, datum):
+    corners = ((lon[0], lat[0]), (lon[1], lat[0]), (lon[1], lat[1]), (lon[0], lat[1]))
+    wide = dataclasses.replace(SCHOOL, outline_deg=corners, periods=(), lower_datum=datum, upper_datum=datum)
+    check_zone(wide)
+    columns = town.window(0.0, 0.0, 1600.0, 1200.0)
+    mask = keep_out(wide, columns, town.frame, RuleSet()).mask
+    assert mask.all() if covered else not mask.any()
+
+
+def test_a_corner_keeps_its_distance_to_the_last_column(town):
+    rules, columns = RuleSet(), town.window(0.0, 0.0, 1600.0, 1200.0)
+    east, north = 801.3, 602.7
+    lon, lat = town.frame.to_lonlat([east, east, east - 300.0], [north, north - 300.0, north])
+    wedge = dataclasses.replace(SCHOOL, outline_deg=tuple(zip(lon.tolist(), lat.tolist(), strict=True)))
+    mask = keep_out(wedge, columns, town.frame, rules).mask
+    i, j = np.meshgrid(*(np.arange(size) for size in mask.shape), indexing="ij")
+    # The distance from the zone's corner to the nearest point of each column's square, north-east of it.
+    away = np.hypot(np.maximum(i * columns.cell_m - east, 0.0), np.maximum(j * columns.cell_m - north, 0.0))
+    quarter = (i * columns.cell_m > east) & (j * columns.cell_m > north)
+    assert mask[quarter & (away < rules.half_width_m)].all()
 
 
 def test_who_must_stay_out():

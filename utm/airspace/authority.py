@@ -24,7 +24,7 @@ from utm.airspace.routing import Route, Skies, clearances_of, find_route, resolv
 from utm.airspace.store import Event, Stale, Store
 from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out, outline_m
 from utm.core import Judgement, judge
-from utm.errors import InputError, MapError, StateError, StoreError
+from utm.errors import InputError, MapError, StateError, StoreError, ZoneError
 from utm.frames import check_lonlat
 from utm.mapping import CityMap
 from utm.model import (
@@ -169,7 +169,7 @@ class Airspace:
         for _ in range(_MOST_TRIES):
             revision, zones, intents = self._store.situation()
             if self._store.intent(plan.id) is not None:
-                raise StateError(f"{plan.id} was granted already; cancel it first, or file under another id")
+                raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
             now = self.clock()
             decision = decide(Situation(self._skies, zones, intents, now), plan)
             document = decision_document(self.city_map, decision)
@@ -246,11 +246,7 @@ class Airspace:
 
     def cancel(self, intent_id: str) -> OperationalIntent:
         """Take back an accepted plan. Raises StateError once it is activated."""
-        if self.intent(intent_id).state is not IntentState.ACCEPTED:
-            raise StateError(
-                f"{intent_id} is {self.intent(intent_id).state}; a flight that began is ended, not cancelled"
-            )
-        return self.end(intent_id)
+        return self._to(intent_id, IntentState.ENDED, self.clock(), cancelled=True)
 
     def position(self, intent_id: str, t_s: float, enu_m: ArrayLike) -> Judgement:
         """Judge a reported position against the granted corridor, and move the intent's state accordingly.
@@ -296,10 +292,12 @@ class Airspace:
         """The last judged position of each intent that reported one."""
         return self._store.positions()
 
-    def _to(self, intent_id: str, state: IntentState, now_s: float) -> OperationalIntent:
+    def _to(self, intent_id: str, state: IntentState, now_s: float, *, cancelled: bool = False) -> OperationalIntent:
         for _ in range(_MOST_TRIES):
             revision, _, _ = self._store.situation()
             intent = self.intent(intent_id)
+            if cancelled and intent.state is not IntentState.ACCEPTED:  # asked anew in every round: it may start
+                raise StateError(f"{intent_id} is {intent.state}; a flight that began is ended, not cancelled")
             if state not in _ALLOWED[intent.state]:
                 raise StateError(f"{intent_id} is {intent.state} and cannot become {state}")
             changed = dataclasses.replace(intent, state=state, version=intent.version + 1)
@@ -331,6 +329,8 @@ class Airspace:
         """
         for zone in zones:
             check_zone(zone)
+        if twice := [zone.id for index, zone in enumerate(zones) if zone.id in {one.id for one in zones[:index]}]:
+            raise ZoneError("two zones have this id", field=twice[0], mend="Give each its own; a later one replaces.")
         content = hashlib.sha256(json.dumps([zone_feature(zone) for zone in zones]).encode()).hexdigest()
         for _ in range(_MOST_TRIES):
             revision, _, intents = self._store.situation()
@@ -359,13 +359,13 @@ class Airspace:
             zone.restriction is not Restriction.PROHIBITED and zone.id in intent.plan.authorisations
         ):
             return False
-        outline = outline_m(zone, self.city_map.frame)
         for volume in intent.volumes:
-            footprint = shapely.Polygon(volume.outline_m)
-            if not active_intervals(zone, volume.start_s, volume.end_s) or not outline.intersects(footprint):
+            if not active_intervals(zone, volume.start_s, volume.end_s):
                 continue
-            west, south, east, north = footprint.bounds
-            columns = self.city_map.window(west, south, east, north)
+            footprint = shapely.Polygon(volume.outline_m)
+            columns = self.city_map.window(*footprint.bounds)
+            if not outline_m(zone, columns, self.city_map.frame).intersects(footprint):
+                continue
             out = keep_out(zone, columns, self.city_map.frame, self.rules)
             lower, upper = (np.broadcast_to(limit, out.mask.shape)[out.mask] for limit in (out.lower_m, out.upper_m))
             if ((lower <= volume.ceiling_m) & (upper >= volume.floor_m)).any():

@@ -223,7 +223,7 @@ def find_route(
     outs = [keep_out(zone, columns, frame, rules) for zone in zones]
     for place in places:
         for zone, out in zip(zones, outs, strict=True):
-            _check_zone(columns, place, zone, out, pad=place is places[0] or place is places[-1])
+            _check_zone(columns, place, place.up_m, zone, out)
     space = flight_space(columns, lowest + raise_m, highest, [*outs, *around], skies.cell_m)
     for place in (places[0], places[-1]):
         obstacle = pad_obstacle_m(columns, place, rules.pad_radius_m)
@@ -236,6 +236,10 @@ def find_route(
         _column_top(space, place) if place is places[0] or place is places[-1] else _in_flight(space, place)
         for place in places
     ]
+    # The columns are led through blocked voxels, which is right for roofs and trees nearby and wrong for a zone.
+    for place, top in ((places[0], stations[0]), (places[-1], stations[-1])):
+        for zone, out in zip(zones, outs, strict=True):
+            _check_zone(columns, place, top[2], zone, out)
     planner = GridPlanner(space.blocked)
     points = [places[0].enu_m]
     expansions = 0
@@ -274,17 +278,19 @@ def clearances_of(skies: Skies, places: Sequence[Place], route: Route) -> dict[s
     }
 
 
-def _check_zone(columns: Columns, place: Place, zone: GeoZone, out: KeepOut, *, pad: bool) -> None:
+def _check_zone(columns: Columns, place: Place, top_m: float, zone: GeoZone, out: KeepOut) -> None:
+    """Raise Refusal when a zone holds any of the column from a place up to ``top_m``."""
     cell = tuple(np.floor((place.enu_m[:2] - columns.origin_m) / columns.cell_m).astype(int))
     if not out.mask[cell]:
         return
     lower, upper = (float(np.broadcast_to(limit, out.mask.shape)[cell]) for limit in (out.lower_m, out.upper_m))
-    # A pad below a zone that begins high up may still be reached; whether it can is the search's business.
-    if place.up_m <= upper and (place.up_m >= lower):
-        kind = "pad" if pad else "way point"
+    # A pad below a zone that begins high up may still be used, under it.
+    if place.up_m <= upper and top_m >= lower:
+        kind = "way point" if place.name.startswith("waypoints.") else "pad"
+        lies = "lies" if place.up_m >= lower else f"has its only way up, {top_m - place.up_m:.0f} m high,"
         raise Refusal(
             f"{place.name.split('.')[0].upper().removesuffix('S')}_IN_ZONE",
-            f"The {place.name} ({kind}) lies in {zone.name} ({zone.id}, {zone.restriction}), in force at that time.",
+            f"The {place.name} ({kind}) {lies} in {zone.name} ({zone.id}, {zone.restriction}), in force at that time.",
         )
 
 

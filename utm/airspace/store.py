@@ -122,8 +122,13 @@ class Store:
         return rows
 
     def situation(self) -> tuple[int, tuple[GeoZone, ...], tuple[OperationalIntent, ...]]:
-        """(revision, zones, live intents), in one consistent look, each ordered by id."""
+        """(revision, zones, live intents), each ordered by id.
+
+        The revision is read first: whatever is written while the rest is read makes it old, and a decision on a mixed
+        look is refused as stale, on databases too that show each statement the newest state (PostgreSQL).
+        """
         with self._transaction() as connection:
+            revision = self._revision(connection)
             features = connection.execute(sql.select(_zones.c.feature).order_by(_zones.c.id)).scalars().all()
             documents = (
                 connection.execute(
@@ -134,7 +139,6 @@ class Store:
                 .scalars()
                 .all()
             )
-            revision = self._revision(connection)
         zones = parse_zones({"type": "FeatureCollection", "features": features}) if features else ()
         return revision, zones, tuple(intent_from(document) for document in documents)
 
@@ -151,10 +155,6 @@ class Store:
             query = sql.select(_intents.c.document).where(_intents.c.id == intent_id)
             document = connection.execute(query).scalar_one_or_none()
         return None if document is None else intent_from(document)
-
-    def decisions(self) -> tuple[Event, ...]:
-        """Every decision, oldest first."""
-        return self.events(kind="decision")
 
     def events(self, after: int = 0, kind: str | None = None, subject: str | None = None) -> tuple[Event, ...]:
         """The log from a sequence number on (exclusive), oldest first."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import zoneinfo
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import shapely
@@ -18,6 +19,14 @@ from utm.frames import LocalFrame
 from utm.model import Datum, FlightPlan, GeoZone, Restriction, RuleSet
 
 _DAY_S = 86400.0
+#: An edge is straight in longitude and latitude (GeoJSON), hence curved in the map: cut into pieces of this many
+#: degrees, it is off by less than a centimetre.
+_EDGE_DEG = 0.005
+#: How far around some columns an outline is projected at all. Far away a map's projection folds over.
+_AROUND_M = 2_000.0
+#: A buffer's round corners are drawn by chords, which lie inside the circle: the radius grows by this.
+_QUARTER = 16
+_OUTSIDE = 1.0 / math.cos(math.pi / (4 * _QUARTER))
 
 
 def zone_hash(zone: GeoZone) -> str:
@@ -28,6 +37,13 @@ def zone_hash(zone: GeoZone) -> str:
 
 def check_zone(zone: GeoZone) -> None:
     """Raise ZoneError unless the zone's outline is a simple polygon, its limits are ordered and its zone is known."""
+    longitudes = [lon for lon, _ in zone.outline_deg]
+    if max(longitudes) - min(longitudes) > 180.0:
+        raise ZoneError(
+            "the outline is more than 180 degrees wide: does it cross the antimeridian?",
+            field=zone.id,
+            mend="Cut it there into two zones.",
+        )
     if not shapely.Polygon(zone.outline_deg).is_valid:
         raise ZoneError("the outline crosses itself", field=zone.id, mend="Draw it as one simple ring.")
     if zone.lower_datum is zone.upper_datum and zone.lower_m >= zone.upper_m:
@@ -41,7 +57,7 @@ def check_zone(zone: GeoZone) -> None:
         raise ZoneError("it ends before it begins", field=zone.id, mend="Exchange valid_from and valid_to?")
     try:
         zoneinfo.ZoneInfo(zone.timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:  # "Asia" is a directory
         raise ZoneError(
             "unknown time zone",
             field=zone.id,
@@ -106,10 +122,14 @@ def in_the_way(zones: Iterable[GeoZone], plan: FlightPlan, start_s: float, end_s
     )
 
 
-def outline_m(zone: GeoZone, frame: LocalFrame) -> shapely.Polygon:
-    """The zone's outline in the map's metres."""
-    lon, lat = np.asarray(zone.outline_deg, np.float64).T
-    return shapely.Polygon(np.column_stack(frame.to_map(lon, lat)))
+def outline_m(zone: GeoZone, columns: Columns, frame: LocalFrame) -> shapely.Geometry:
+    """The part of a zone's outline on and around some columns, in the map's metres; empty where there is none."""
+    low = np.asarray(columns.origin_m[:2]) - _AROUND_M
+    high = np.asarray(columns.origin_m[:2]) + np.array(columns.terrain_m.shape) * columns.cell_m + _AROUND_M
+    lon, lat = frame.to_lonlat(*np.array([low, (low[0], high[1]), high, (high[0], low[1])]).T)
+    near = shapely.box(lon.min(), lat.min(), lon.max(), lat.max())
+    part = shapely.segmentize(shapely.intersection(shapely.Polygon(zone.outline_deg), near), _EDGE_DEG)
+    return shapely.transform(part, lambda corners: np.column_stack(frame.to_map(*corners.T)))
 
 
 def keep_out(zone: GeoZone, columns: Columns, frame: LocalFrame, rules: RuleSet) -> KeepOut:
@@ -119,34 +139,28 @@ def keep_out(zone: GeoZone, columns: Columns, frame: LocalFrame, rules: RuleSet)
     cell's diagonal (so that a column is out when any point of it is), the limits by its half-height.
     """
     nx, ny = columns.terrain_m.shape
-    reach = rules.half_width_m + columns.cell_m * np.sqrt(0.5)
-    grown = outline_m(zone, frame).buffer(reach)
+    reach = (rules.half_width_m + columns.cell_m * np.sqrt(0.5)) * _OUTSIDE
+    grown = outline_m(zone, columns, frame).buffer(reach, quad_segs=_QUARTER)
     shapely.prepare(grown)
     east = columns.origin_m[0] + (np.arange(nx) + 0.5) * columns.cell_m
     north = columns.origin_m[1] + (np.arange(ny) + 0.5) * columns.cell_m
     mask = np.zeros((nx, ny), np.bool_)
-    west, south, east_end, north_end = grown.bounds
-    i = slice(*np.searchsorted(east, (west, east_end)))
-    j = slice(*np.searchsorted(north, (south, north_end)))
-    grid_e, grid_n = np.meshgrid(east[i], north[j], indexing="ij")
-    mask[i, j] = shapely.contains_xy(grown, grid_e, grid_n)
-    lower = _limit(zone, zone.lower_m, zone.lower_datum, columns, frame, np.min) - rules.half_height_m
-    upper = _limit(zone, zone.upper_m, zone.upper_datum, columns, frame, np.max) + rules.half_height_m
+    if not grown.is_empty:
+        west, south, east_end, north_end = grown.bounds
+        i = slice(*np.searchsorted(east, (west, east_end)))
+        j = slice(*np.searchsorted(north, (south, north_end)))
+        grid_e, grid_n = np.meshgrid(east[i], north[j], indexing="ij")
+        mask[i, j] = shapely.contains_xy(grown, grid_e, grid_n)
+    lower = _limit(zone.lower_m, zone.lower_datum, columns, frame, np.min) - rules.half_height_m
+    upper = _limit(zone.upper_m, zone.upper_datum, columns, frame, np.max) + rules.half_height_m
     # Limits of different datums may cross over a hill: there is nothing of the zone there.
     return KeepOut(mask & (lower <= upper), lower, upper)
 
 
-def _limit(zone: GeoZone, value_m: float, datum: Datum, columns: Columns, frame: LocalFrame, worst) -> np.ndarray:
-    """A zone's limit as ``up`` for each column; over the outline the geoids differ by centimetres: the worst counts."""
+def _limit(value_m: float, datum: Datum, columns: Columns, frame: LocalFrame, worst) -> np.ndarray:
+    """A limit as ``up`` for each column; over the columns the geoids differ by centimetres: the worst corner counts."""
     if datum is Datum.AGL:
         return columns.terrain_m.astype(np.float64) + value_m
-    lon, lat = np.asarray(zone.outline_deg, np.float64).T
+    (east, north), (width, height) = columns.origin_m, np.array(columns.terrain_m.shape) * columns.cell_m
+    lon, lat = frame.to_lonlat([east, east, east + width, east + width], [north, north + height, north, north + height])
     return np.full(columns.terrain_m.shape, worst(frame.up(value_m, datum, lon, lat)))
-
-
-def zones_at(
-    zones: Sequence[GeoZone], frame: LocalFrame, rules: RuleSet, east_m: float, north_m: float
-) -> tuple[GeoZone, ...]:
-    """Those of ``zones`` whose outline, grown by the corridor's half-width, holds the place, whatever the height."""
-    place = shapely.Point(east_m, north_m)
-    return tuple(zone for zone in zones if outline_m(zone, frame).distance(place) <= rules.half_width_m)
