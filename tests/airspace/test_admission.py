@@ -251,6 +251,27 @@ def test_waypoints_are_flown_through_in_order(airspace, town):
         np.testing.assert_allclose(line.enu_m[index], [*place, 80.0], atol=1e-3)
 
 
+def test_a_meeting_by_a_hair_in_time_is_told_and_not_a_crash(airspace, town):
+    first = airspace.submit(plan(town, "one", ("west", "east")))
+    # The pad is free again when both holds and both tolerances are over; a millionth of a second is missing.
+    rules = airspace.rules
+    free_s = centre(first).end_s + 2 * rules.pad_hold_s + 2 * rules.time_tolerance_s
+    second = airspace.submit(plan(town, "two", ("east", "west"), free_s + 1e-6))
+    assert second.approved
+    assert [reason.code for reason in second.reasons] in ([], ["CONFLICT"])
+
+
+def test_an_alternative_of_an_open_wish_is_granted_when_it_is_filed(airspace, town):
+    airspace.clock = lambda: T0 + 0.123456
+    airspace.submit(plan(town, "one", ("west", "east"), T0 + 60.0))
+    wish = plan(town, "two", ("east", "west"), T0 - 60.0, latest_departure_s=T0 + 5.0)
+    refused = airspace.submit(wish)
+    assert not refused.approved
+    assert refused.alternative.earliest_departure_s == int(refused.alternative.earliest_departure_s)
+    again = parse_plan(plan_document(refused.alternative))
+    assert airspace.submit(again).change is None
+
+
 def inside_the_tower(town) -> Waypoint:
     lon, lat = town.frame.to_lonlat(*TOWER_M)
     return Waypoint(float(lon), float(lat), 0.0, Datum.AGL)
@@ -262,12 +283,17 @@ def inside_the_tower(town) -> Waypoint:
         ({"origin": "inside"}, "inside a building"),
         ({"destination": Waypoint(136.0, 36.3, 0.0, Datum.AGL)}, "lies off the map"),
         ({"origin": Waypoint(136.31, 95.0, 0.0, Datum.AGL)}, "latitude must lie between -90 and 90"),
+        ({"destination": "west"}, "leads nowhere"),
         ({"origin": "above"}, "hangs 40.0 m above the surface"),
         ({"earliest_departure_s": T0 - 7200, "latest_departure_s": T0 - 3600}, "departure lies in the past, by 3000 s"),
     ],
 )
 def test_a_plan_that_cannot_be_judged(airspace, town, changes, words):
-    made = {"inside": inside_the_tower(town), "above": dataclasses.replace(pad(town, "west"), height_m=40.0)}
+    made = {
+        "west": pad(town, "west"),
+        "inside": inside_the_tower(town),
+        "above": dataclasses.replace(pad(town, "west"), height_m=40.0),
+    }
     changes = {name: made.get(value, value) if isinstance(value, str) else value for name, value in changes.items()}
     with pytest.raises(PlanError) as caught:
         airspace.submit(plan(town, "one", ("west", "east"), **changes))

@@ -69,7 +69,13 @@ def test_the_id_is_made_from_the_content():
         ("latest_departure", "2026-10-20T09:00:00+09:00", None, "latest_departure is before earliest_departure"),
         ("aircraft", {"class": "zeppelin"}, "aircraft", "known: quad"),
         ("aircraft", {"radius_m": 1.0}, "aircraft", "missing: cruise_m_s"),
-        ("aircraft", {"class": "quad", "cruise_m_s": 0}, "aircraft.cruise_m_s", "greater than 0"),
+        ("aircraft", {"class": "quad", "cruise_m_s": 0}, "aircraft.cruise_m_s", "greater than or equal to 0.1"),
+        ("aircraft", {"class": "quad", "climb_m_s": 1e-300}, "aircraft.climb_m_s", "greater than or equal to 0.1"),
+        ("aircraft", {"class": "quad", "acceleration_m_s2": 1e12}, "aircraft.acceleration_m_s2", "less than"),
+        ("aircraft", {"class": "quad", "radius_m": 500}, "aircraft.radius_m", "less than or equal to 6"),
+        ("aircraft", {"class": "quad", "endurance_s": math.inf}, "aircraft.endurance_s", "less than"),
+        ("earliest_departure", 1792458000, "earliest_departure", "as text"),
+        ("latest_departure", "9999-12-31T23:59:00Z", "latest_departure", "1971 to 2199"),
         ("altitude", 50, "altitude", "Remove the field"),
         ("operator", None, "operator", "Add the field."),
         ("id", "../etc", "id", "'../etc'"),
@@ -91,6 +97,8 @@ def test_a_bad_field_is_named_with_value_and_mend(path, value, field, words):
         (b'{"operator": "K', "is not JSON: Unterminated string"),
         (b"\xff\xfe\x00", "is not a text file"),
         (b"[]", "plan.json: "),
+        (b'{"priority": ' + b"9" * 5000 + b"}", "4300 digits"),
+        (b"[" * 200_000, "recursion"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, content, words):
@@ -116,7 +124,7 @@ places = st.builds(
 figures = st.floats(0.1, 100)
 aircraft = st.one_of(
     st.sampled_from(list(AIRCRAFT_CLASSES.values())),
-    st.builds(Aircraft, st.just("custom"), figures, figures, figures, figures, figures, figures, figures, figures),
+    st.builds(Aircraft, st.just("custom"), st.floats(0.05, 6), *[figures] * 7),
 )
 plans = st.builds(
     FlightPlan,
@@ -188,6 +196,9 @@ def test_a_zone_survives_the_round_trip():
         (collection(zone() | {"geometry": {"type": "Point", "coordinates": [136, 36]}}), "geometry.type"),
         (collection(zone(periods=[{"days": ["HOLIDAY"], "start": "07:30", "end": "08:00"}])), "HOLIDAY"),
         ({"type": "Feature"}, "type"),
+        (collection(zone(periods=[{"days": ["MON"], "start": "07:30Z", "end": "08:00"}])), "`timezone`"),
+        (collection(zone(periods=[{"days": ["MON"], "start": 7, "end": 8}])), "as text"),
+        (collection(zone(valid_from="0001-01-01T00:00:00+14:00")), "1971"),
     ],
 )
 def test_a_bad_zone_is_named(document, words):

@@ -32,6 +32,7 @@ from utm.core import (
     forbidden_delays,
     least_delay,
 )
+from utm.core.conflict import MARGIN_S
 from utm.errors import CannotFly, PlanError
 from utm.model import (
     Change,
@@ -92,8 +93,9 @@ def decide(situation: Situation, plan: FlightPlan) -> Decision:
             field="latest_departure",
             mend="Ask for a time that is still to come.",
         )
-    # A wish that begins in the past but is open into the future begins now.
-    plan_from = max(plan.earliest_departure_s, situation.now_s)
+    # A wish that begins in the past but is open into the future begins now: at the next full second, so that an
+    # alternative, which is published to the millisecond, is the very time that was decided on.
+    plan_from = max(plan.earliest_departure_s, min(math.ceil(situation.now_s), plan.latest_departure_s))
     places = resolve(situation.skies.city_map, plan)
     case = _Case(situation, plan, places)
     try:
@@ -189,7 +191,8 @@ class _Case:
             self._held(line),
             neighbour.corridor.occupied,
             self.apart(neighbour)[1],
-            self.tolerance(neighbour),
+            # Forbidden delays are widened by a hair: whoever is `met` by that hair must be found here, too.
+            self.tolerance(neighbour) + 2 * MARGIN_S,
         )
 
     def _held(self, line: Trajectory) -> Trajectory:

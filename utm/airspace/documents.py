@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from utm.errors import InputError, PlanError, ZoneError
 from utm.model import (
@@ -29,10 +38,34 @@ from utm.model import (
 )
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: Metres per second, and per second squared: what a multicopter can do, with room. Beyond, times lose their meaning.
+Speed = Annotated[float, Field(ge=0.1, le=100, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, description="WGS84 degrees")]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, description="WGS84 degrees")]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _as_text(value: object) -> object:
+    # Pydantic would take 1800 for half an hour past midnight, or for half past midnight of 1970.
+    if not isinstance(value, str):
+        raise ValueError("a time must be written as text")
+    return value
+
+
+def _of_our_days(moment: datetime.datetime) -> datetime.datetime:
+    if not 1970 < moment.year < 2200:
+        raise ValueError("a time must lie in the years 1971 to 2199")
+    return moment
+
+
+def _without_zone(time: datetime.time) -> datetime.time:
+    if time.tzinfo is not None:
+        raise ValueError("a period's clock time is read in the zone's own `timezone` and has none itself")
+    return time
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text), AfterValidator(_of_our_days)]
+ClockTime = Annotated[datetime.time, BeforeValidator(_as_text), AfterValidator(_without_zone)]
 DatumName = Literal["AGL", "AMSL", "WGS84", "JGD2011"]
 
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -87,14 +120,14 @@ class AircraftDocument(_Document):
     """A known class, figures that replace some of it, or all figures."""
 
     aircraft_class: str | None = Field(None, alias="class", description=f"one of {', '.join(AIRCRAFT_CLASSES)}")
-    radius_m: Positive | None = None
-    cruise_m_s: Positive | None = None
-    climb_m_s: Positive | None = None
-    descent_m_s: Positive | None = None
-    landing_m_s: Positive | None = None
-    slow_below_m: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    acceleration_m_s2: Positive | None = None
-    endurance_s: Positive | None = None
+    radius_m: Annotated[float, Field(gt=0, le=6, description="a pad is kept clear for 6 m")] | None = None
+    cruise_m_s: Speed | None = None
+    climb_m_s: Speed | None = None
+    descent_m_s: Speed | None = None
+    landing_m_s: Speed | None = None
+    slow_below_m: Annotated[float, Field(ge=0, le=1000)] | None = None
+    acceleration_m_s2: Speed | None = None
+    endurance_s: Annotated[float, Field(gt=0, le=86400)] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> AircraftDocument:
@@ -130,9 +163,9 @@ class FlightPlanDocument(_Document):
     origin: PlaceDocument = Field(description="the pad; its height is that of the surface the aircraft stands on")
     destination: PlaceDocument
     waypoints: tuple[PlaceDocument, ...] = Field((), max_length=50)
-    earliest_departure: AwareDatetime = Field(description="the wish")
-    latest_departure: AwareDatetime | None = Field(None, description="30 minutes after the earliest when left out")
-    priority: Annotated[int, Field(ge=0, le=100)] = 0
+    earliest_departure: Moment = Field(description="the wish")
+    latest_departure: Moment | None = Field(None, description="30 minutes after the earliest when left out")
+    priority: Annotated[int, Field(ge=0, le=100, description="kept with the plan; does not pre-empt yet")] = 0
     authorisations: tuple[str, ...] = Field((), description="ids of geo-zones that this flight may enter")
 
     @model_validator(mode="after")
@@ -163,8 +196,8 @@ class PeriodDocument(_Document):
     """Part of certain days."""
 
     days: Annotated[tuple[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"], ...], Field(min_length=1)]
-    start: datetime.time
-    end: datetime.time
+    start: ClockTime
+    end: ClockTime
 
 
 class ZoneDocument(_Document):
@@ -177,8 +210,8 @@ class ZoneDocument(_Document):
     upper: HeightDocument
     timezone: str = "UTC"
     periods: tuple[PeriodDocument, ...] = ()
-    valid_from: AwareDatetime | None = None
-    valid_to: AwareDatetime | None = None
+    valid_from: Moment | None = None
+    valid_to: Moment | None = None
 
 
 class PolygonDocument(BaseModel):
@@ -261,6 +294,8 @@ def _read_json(path: Path, raised: type[InputError]) -> Any:
             file=path,
             mend="Is the file complete?",
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        raise raised(f"is not JSON that can be read: {error}", file=path, mend="Who wrote it?") from error
 
 
 def parse_plan(document: Any, file: object = None) -> FlightPlan:

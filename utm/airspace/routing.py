@@ -135,6 +135,10 @@ def resolve(city_map: CityMap, plan: FlightPlan) -> tuple[Place, ...]:
     places = tuple(_on_map(city_map, name, point) for name, point in named)
     for place in (places[0], places[-1]):
         _check_pad(city_map, place)
+    if all(math.hypot(p.east_m - places[0].east_m, p.north_m - places[0].north_m) < 1.0 for p in places):
+        raise PlanError(
+            "is the origin: the flight leads nowhere", field="destination", mend="Name another place, or a way point."
+        )
     return places
 
 
@@ -228,6 +232,11 @@ def find_route(
     for place in (places[0], places[-1]):
         obstacle = pad_obstacle_m(columns, place, rules.pad_radius_m)
         if obstacle > PAD_TOLERANCE_M:
+            if math.isinf(obstacle):
+                raise Refusal(
+                    f"{place.name.upper()}_OBSTRUCTED",
+                    f"The map ends within {rules.pad_radius_m:g} m of the {place.name}.",
+                )
             raise Refusal(
                 f"{place.name.upper()}_OBSTRUCTED",
                 f"Within {rules.pad_radius_m:g} m of the {place.name} something stands {obstacle:.1f} m above the pad.",

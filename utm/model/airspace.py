@@ -34,7 +34,8 @@ class RuleSet:
     separation_vertical_m: float = 10.0
     """... or at least this far vertically. Kept between the edges of corridors, not only their centre lines."""
     pad_radius_m: float = 6.0
-    """Around a take-off or landing column nothing within this distance may stand higher than the pad."""
+    """Around a take-off or landing column nothing within this distance may stand higher than the pad (by more than
+    the 2 m that a survey may be off)."""
     pad_hold_s: float = 60.0
     """A pad counts as taken this long before take-off and after landing."""
 
@@ -126,7 +127,7 @@ class OperationalIntent:
     map_version: str
     """Content hash of the map."""
     zones: tuple[str, ...]
-    """``id@hash`` of every zone that was in force when it was judged."""
+    """``id@hash`` of every zone that the airspace had when it was judged, in force at that time or not."""
     neighbours: tuple[str, ...]
     """``id@ovn`` of every live intent that it was judged against."""
     clearances: Mapping[str, float]

@@ -52,6 +52,6 @@ class FlightPlan:
     waypoints: tuple[Waypoint, ...] = ()
     """Places to fly through between the two, in order."""
     priority: int = 0
-    """0 is ordinary; higher goes first."""
+    """0 is ordinary, higher more urgent. Kept with the plan; first come is still first served."""
     authorisations: tuple[str, ...] = field(default=())
     """Ids of geo-zones that this operator may enter although they ask for an authorisation."""
