@@ -261,15 +261,11 @@ def test_a_meeting_by_a_hair_in_time_is_told_and_not_a_crash(airspace, town):
     assert [reason.code for reason in second.reasons] in ([], ["CONFLICT"])
 
 
-def test_an_alternative_of_an_open_wish_is_granted_when_it_is_filed(airspace, town):
+def test_a_wish_that_began_in_the_past_begins_on_the_next_full_second(airspace, town):
     airspace.clock = lambda: T0 + 0.123456
-    airspace.submit(plan(town, "one", ("west", "east"), T0 + 60.0))
-    wish = plan(town, "two", ("east", "west"), T0 - 60.0, latest_departure_s=T0 + 5.0)
-    refused = airspace.submit(wish)
-    assert not refused.approved
-    assert refused.alternative.earliest_departure_s == int(refused.alternative.earliest_departure_s)
-    again = parse_plan(plan_document(refused.alternative))
-    assert airspace.submit(again).change is None
+    decision = airspace.submit(plan(town, "one", ("east", "west"), T0 - 60.0))
+    assert decision.reasons[0].code == "EARLIEST_PAST"
+    assert centre(decision).start_s == T0 + 1.0
 
 
 def inside_the_tower(town) -> Waypoint:

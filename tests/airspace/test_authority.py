@@ -274,6 +274,29 @@ def test_a_database_of_somebody_else_is_refused(tmp_path, town):
         Airspace.open(file.parent)
 
 
+def test_the_database_of_another_map_is_refused(airspace):
+    with airspace._store._engine.begin() as connection:
+        connection.execute(sql.text("UPDATE meta SET value = 'other' WHERE key = 'map_version'"))
+    with pytest.raises(StoreError, match="over another map"):
+        Airspace.open(airspace.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"map": 5}, "is damaged"),
+        ({"format": 2, "rules": {"birds": 1}}, "has format 2"),
+        ({"rules": {"clearance_m": "30"}}, "is damaged"),
+        ({"rules": {"clearance_m": -30.0}}, "0 or more"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(airspace, change, words):
+    file = airspace.path / "airspace.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        Airspace.open(airspace.path)
+
+
 def test_a_second_airspace_does_not_overwrite_the_first(airspace, town):
     with pytest.raises(InputError, match="exists already"):
         Airspace.create(airspace.path, town)

@@ -13,6 +13,7 @@ import pytest
 from tests.repo import ROOT, SAMPLE
 from utm.cli.app import _TOP, run
 
+EXAMPLE = str(ROOT / "docs" / "examples" / "medicine.json")
 SOURCES = [str(SAMPLE / "dsm.tif"), "--terrain", str(SAMPLE / "dtm.tif")]
 
 
@@ -210,14 +211,30 @@ def test_map_build_says_what_it_built(utm, tmp_path):
         (["fly", "a", "b", "--link", "udpin://127.0.0.1:1"], 2, "2 flights need as many links"),
         (["sim", "vehicle", "--home", "here"], 2, "--home"),
         (["plan", "fly"], 2, "No such command"),
+        (["plan", "submit", EXAMPLE, "--depart", "+inf"], 2, "not a number of seconds"),
+        (["init", "/proc/nowhere/a", "--map", "{city}"], 2, "/proc/nowhere"),
+        (["init", "a", "--map", "{city}", "--database", "nonsense"], 3, "URL"),
+        (["init", "a", "--map", "{city}", "--database", "birds://x"], 3, "URL"),
+        (["init", "a", "--map", "{city}", "--database", "mysql://x"], 3, "package MySQLdb"),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_an_exit_code(utm, airspace, words, code, message):
+def test_what_goes_wrong_is_one_line_and_an_exit_code(utm, airspace, city, tmp_path, monkeypatch, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    words = [str(city) if word == "{city}" else word for word in words]
     left, out, err = utm(*words)
     assert left == code
     assert out == ""
     assert message in err
     assert "Traceback" not in err
+    if words[0] != "sim":  # which runs until Ctrl-C and has no answer
+        assert utm.json(*words, code=code)["error"]["message"]
+
+
+def test_a_road_exported_into_nowhere(utm, airspace, tmp_path):
+    utm.json("plan", "submit", medicine(tmp_path), "--depart", "+60")
+    code, _, err = utm("plan", "export", "medicine", "--format", "kml", "--out", tmp_path / "none" / "road.kml")
+    assert code == 2
+    assert "road.kml: cannot be used: No such file or directory" in err
 
 
 def test_no_airspace_here(utm, tmp_path):

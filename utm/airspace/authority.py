@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import tempfile
 import time
@@ -124,17 +125,19 @@ class Airspace:
         file = path / "airspace.json"
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-            made, version, rules = document["format"], document["map_version"], RuleSet(**document["rules"])
-            map_path, database = document["map"], document["database"]
+            if document["format"] != _FORMAT:
+                raise InputError(f"has format {document['format']}, this engine reads {_FORMAT}", file=file)
+            version, rules = str(document["map_version"]), RuleSet(**document["rules"])
+            map_path, database = path / document["map"], document["database"]
+            if not all(math.isfinite(figure) and figure >= 0 for figure in dataclasses.astuple(rules)):
+                raise ValueError("the rules are numbers of 0 or more")
         except FileNotFoundError as error:
             raise InputError(
                 "there is no airspace here", file=path, mend="Make one: utm init AIRSPACE --map MAP."
             ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"is damaged ({error})", file=file, mend="Restore it from a backup.") from error
-        if made != _FORMAT:
-            raise InputError(f"has format {made}, this engine reads {_FORMAT}", file=file)
-        city_map = CityMap.open(path / map_path)
+        city_map = CityMap.open(map_path)
         if city_map.version != version:
             raise MapError(
                 f"is version {city_map.version[:12]}, but this airspace was made for {version[:12]}",
@@ -144,7 +147,9 @@ class Airspace:
         if database is None and not (path / "airspace.db").is_file():
             raise StoreError(f"{path / 'airspace.db'} is gone")
         store = Store(database or f"sqlite:///{path.absolute() / 'airspace.db'}")
-        store.settings()
+        if store.settings().get("map_version") != version:
+            store.close()
+            raise StoreError("the database belongs to an airspace over another map")
         return cls(path, city_map, store, rules, clock)
 
     def close(self) -> None:

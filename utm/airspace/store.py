@@ -81,7 +81,12 @@ class Store:
 
     def __init__(self, url: str):
         self.url = url
-        self._engine = sql.create_engine(url)
+        try:
+            self._engine = sql.create_engine(url)
+        except sql.exc.ArgumentError as error:  # no URL, or a kind of database that SQLAlchemy does not know
+            raise StoreError(f"the database URL cannot be used: {error}") from error
+        except ModuleNotFoundError as error:
+            raise StoreError(f"the database needs Python's package {error.name}; install it beside skyroad") from error
         if self._engine.dialect.name == "sqlite":
             sql.event.listen(self._engine, "connect", _sqlite_settings)
             sql.event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -97,10 +102,9 @@ class Store:
                 yield connection
         except sql.exc.OperationalError as error:
             raise StoreError(f"the database does not answer: {error.orig}") from error
-        except sql.exc.DatabaseError as error:
-            raise StoreError(
-                f"{self._engine.url.render_as_string()} does not hold an airspace: {error.orig}"
-            ) from error
+        except sql.exc.SQLAlchemyError as error:
+            said = getattr(error, "orig", None) or error
+            raise StoreError(f"{self._engine.url.render_as_string()} does not hold an airspace: {said}") from error
 
     def create(self, settings: Mapping[str, str]) -> None:
         """Make the tables and keep the airspace's settings. Raises StoreError when an airspace is there already."""

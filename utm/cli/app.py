@@ -7,6 +7,7 @@ numba, rasterio and SQLAlchemy together take more than half a second to import.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -81,11 +82,11 @@ def run() -> None:
     """Run the command line and leave the process with its exit code."""
     try:
         code = app(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(2)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
+        JsonError.wanted = "--json" in sys.argv[1:]  # the command line was not read to its end
+        JsonError.emit(error)
         sys.exit(error.exit_code)
     except click.Abort:
         say("stopped")
@@ -94,4 +95,14 @@ def run() -> None:
         say(str(error), style="red", label="error")
         JsonError.emit(error)
         sys.exit(exit_code(error))
+    except BrokenPipeError:  # `utm plan list | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        failed = InputError(f"cannot be used: {error.strerror}", file=error.filename, mend="Check the path.")
+        say(str(failed), style="red", label="error")
+        JsonError.emit(failed)
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

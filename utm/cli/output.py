@@ -26,11 +26,12 @@ class JsonError:
     wanted = False
 
     @classmethod
-    def emit(cls, error: UtmError) -> None:
+    def emit(cls, error: UtmError | click.ClickException) -> None:
         """Print the error as a JSON document, when JSON was asked for."""
         if cls.wanted:
             parts = {name: getattr(error, name, None) for name in ("file", "field", "mend", "code")}
-            document = {"kind": type(error).__name__, "message": str(error)}
+            message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+            document = {"kind": type(error).__name__, "message": message}
             document |= {name: str(value) for name, value in parts.items() if value}
             write_json({"error": document})
 

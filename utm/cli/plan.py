@@ -282,7 +282,7 @@ def _departing(plan, depart: str):
     if depart.startswith("+"):
         try:
             start_s = round(time.time() + float(depart))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise InputError("is not a number of seconds", field="--depart", value=depart) from error
     else:
         start_s = _moment(depart, "--depart")
