@@ -52,8 +52,10 @@ _FILED_BEFORE_S = 1800.0
 _PREPARATION_WALL_S = 10.0
 #: A light breeze from the north-west, east and north.
 _WIND_M_S = (2.0, -1.0)
+#: Lies in every folder that the demo made, so that it clears away no other.
+_MARK = ".made-by-utm-demo"
 #: What `make demo` writes into its folder; anything else in there is somebody's own.
-_OURS = {"survey", "map", "airspace", "plans", "pictures", "report.html", "result.json"}
+_OURS = {_MARK, "survey", "map", "airspace", "plans", "pictures", "report.html", "result.json"}
 
 Tell = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
@@ -113,12 +115,15 @@ def run(out: Path, *, seed: int | None, speed: float, tell: Tell, progress: Prog
 def _make_anew(out: Path) -> None:
     if out.exists():
         strange = sorted({entry.name for entry in out.iterdir()} - _OURS) if out.is_dir() else [out.name]
+        if not strange and any(out.iterdir()) and not {_MARK, "result.json"} & {entry.name for entry in out.iterdir()}:
+            strange = sorted(entry.name for entry in out.iterdir())  # `survey` and `map` are names that others use too
         if strange:
             raise InputError(
                 f"holds {', '.join(strange[:3])}, which the demo did not write", file=out, mend="Choose another --out."
             )
         shutil.rmtree(out)
     out.mkdir(parents=True)
+    (out / _MARK).touch()
 
 
 def _generate(seed: int, folder: Path) -> Path:

@@ -62,3 +62,12 @@ def test_somebody_elses_folder_is_left_alone(tmp_path):
     with pytest.raises(InputError, match=r"holds thesis\.txt, which the demo did not write"):
         run(tmp_path, seed=None, speed=12.0, tell=lambda text: None)
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "irreplaceable"
+
+
+def test_a_survey_of_ones_own_is_not_taken_for_an_old_demo(tmp_path):
+    cloud = tmp_path / "survey" / "flown-last-week.laz"
+    cloud.parent.mkdir()
+    cloud.write_bytes(b"irreplaceable")
+    with pytest.raises(InputError, match=r"holds survey, which the demo did not write"):
+        run(tmp_path, seed=None, speed=12.0, tell=lambda text: None)
+    assert cloud.read_bytes() == b"irreplaceable"
