@@ -10,16 +10,17 @@ from utm.cli.output import airspace_option, json_option, say, table, write_json
 
 
 @click.command("init")
-@click.argument("airspace_path", metavar="AIRSPACE", required=False, envvar="UTM_AIRSPACE", default="airspace")
+@click.argument("airspace_path", metavar="[AIRSPACE]", required=False, envvar="UTM_AIRSPACE", default="airspace")
 @click.option("--map", "map_path", required=True, type=click.Path(path_type=Path), help="The city map it lies over.")
 @click.option("--database", metavar="URL", help="SQLAlchemy URL; SQLite inside the directory when left out.")
 @json_option
 def init(airspace_path, map_path, database, as_json) -> None:
-    """Make an airspace over a map.
+    """Make an airspace over a map. AIRSPACE is its directory: $UTM_AIRSPACE or ./airspace when left out.
 
     \b
     Example:
-      utm init airspace --map city
+      utm init --map city
+      utm init kaga --map city --database sqlite:////srv/kaga.db
     """
     from utm.airspace import Airspace
     from utm.mapping import CityMap
@@ -41,7 +42,7 @@ def zone() -> None:
     """
 
 
-@zone.command()
+@zone.command(short_help="Enter the geo-zones of a GeoJSON file.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @airspace_option
 @json_option
@@ -105,7 +106,7 @@ def remove(zone_id, airspace_path, as_json) -> None:
 
     \b
     Example:
-      utm zone remove school-day
+      utm zone remove school
     """
     from utm.airspace import Airspace
 

@@ -88,7 +88,7 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
         for document in documents:
             say(
                 f"{document['id']}: {document['inside']} of {document['reports']} positions inside the corridor"
-                + (f"; {document['error']}" if document["error"] else ""),
+                + (f"; {document['error'].removeprefix(document['id'] + ': ')}" if document["error"] else ""),
                 style="green" if document["conformed"] else "red",
                 label="conforming" if document["conformed"] else "NOT conforming",
             )
@@ -103,7 +103,7 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
 def _live():
     """A callback for updates: a live table on a terminal, a line for each change of phase otherwise."""
     if not sys.stderr.isatty():
-        yield lambda update: say(f"{update.intent_id}: {update.sentence}") if update.sentence else None
+        yield lambda update: say(_news(update)) if update.sentence else None
         return
     from rich.console import Console
     from rich.live import Live
@@ -113,12 +113,17 @@ def _live():
 
         def show(update: Update) -> None:
             if update.sentence:
-                live.console.print(f"{update.intent_id}: {update.sentence}", highlight=False, markup=False)
+                live.console.print(_news(update), highlight=False, markup=False)
             if update.verdict is not None or update.intent_id not in latest:
                 latest[update.intent_id] = update
             live.update(_live_table(latest))
 
         yield show
+
+
+def _news(update: Update) -> str:
+    """The sentence of an update, with the flight's id before it once."""
+    return f"{update.intent_id}: {update.sentence.removeprefix(update.intent_id + ': ')}"
 
 
 def _live_table(latest: dict[str, Update]):
@@ -170,12 +175,23 @@ def monitor(follow, airspace_path, as_json) -> None:
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 if rows != shown:
-                    table("", tuple(rows[0]) if rows else ("nothing is live",), [tuple(row.values()) for row in rows])
+                    _print_sightings(rows)
                     shown = rows
                 if not follow:
                     return
                 time.sleep(1.0)
                 rows = _sightings(airspace)
+
+
+def _print_sightings(rows: list[dict]) -> None:
+    if not rows:
+        say("nothing is live")
+        return
+    words = {None: "", True: "inside", False: "OUTSIDE"}
+    shown = [
+        [words[value] if value is None or isinstance(value, bool) else value for value in row.values()] for row in rows
+    ]
+    table("", tuple(rows[0]), shown)
 
 
 def _sightings(airspace) -> list[dict]:

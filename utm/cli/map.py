@@ -63,7 +63,7 @@ def build(sources, out, crs, terrain, resolution_m, vertical_datum, replace, as_
     _print_facts(facts)
 
 
-@group.command()
+@group.command(short_help="What a map holds.")
 @click.argument("city_map", metavar="MAP", type=click.Path(path_type=Path))
 @json_option
 def info(city_map, as_json) -> None:
@@ -113,7 +113,7 @@ def view(city_map, out, zones, as_json) -> None:
 def _print_facts(facts: dict) -> None:
     rows = []
     for name, value in facts.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
             rows += [(name if index == 0 else "", _flat(item)) for index, item in enumerate(value)]
         else:
             rows.append((name, _flat(value)))

@@ -66,10 +66,19 @@ def write_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+#: The console of the bars that hold the terminal just now. Whatever wrote past it would be drawn over.
+_held: Console | None = None
+
+
 def say(text: str, *, style: str | None = None, label: str | None = None) -> None:
-    """A line for a person, on stderr."""
+    """A line for a person, on stderr; above the progress bars while there are any."""
     prefix = click.style(f"{label}: ", fg=style, bold=True) if label else ""
-    click.echo(prefix + text, err=True)
+    if _held is None:
+        click.echo(prefix + text, err=True)
+        return
+    from rich.text import Text
+
+    _held.print(Text.from_ansi(prefix + text), soft_wrap=True)
 
 
 def console() -> Console:
@@ -105,6 +114,7 @@ def progress(title: str) -> Iterator[Callable[[str, int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
+    global _held
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -130,4 +140,8 @@ def progress(title: str) -> Iterator[Callable[[str, int, int], None] | None]:
                 tasks[stage] = bars.add_task(f"{title}: {stage}", total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
-        yield update
+        _held = bars.console
+        try:
+            yield update
+        finally:
+            _held = None

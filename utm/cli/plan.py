@@ -23,15 +23,16 @@ def group() -> None:
     """
 
 
-@group.command()
+@group.command(short_help="Ask for one flight or several.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
     "--depart", metavar="TIME", help="Instead of the files' earliest departure: ISO 8601, or +SECONDS from now."
 )
+@click.option("--id", "new_id", metavar="ID", help="File the one plan under another id: every id is granted once.")
 @airspace_option
 @json_option
 @click.pass_context
-def submit(ctx, files, depart, airspace_path, as_json) -> None:
+def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
     """Ask for one flight or several; each is granted, granted with the least change, or refused.
 
     With --json one FILE gives one object, several give a list. Exit code 1 when any was refused.
@@ -39,11 +40,17 @@ def submit(ctx, files, depart, airspace_path, as_json) -> None:
     \b
     Example:
       utm plan submit medicine.json --json
-      utm plan submit medicine.json --depart +120
+      utm plan submit medicine.json --depart +120 --id medicine-2
     """
     from utm.airspace import Airspace, decision_document, read_plan
+    from utm.airspace.documents import parse_plan, plan_document
+
+    if new_id is not None and len(files) > 1:
+        raise click.UsageError("--id names one plan, and several files were given")
 
     plans = [(file, read_plan(file)) for file in files]  # all are read before any is filed
+    if new_id is not None:
+        plans = [(file, parse_plan(plan_document(plan) | {"id": new_id}, "--id")) for file, plan in plans]
     if depart is not None:
         plans = [(file, _departing(plan, depart)) for file, plan in plans]
     decisions = []
@@ -178,12 +185,13 @@ def position(ctx, plan_id, lon, lat, height_m, datum, at, airspace_path, as_json
     ctx.exit(0 if judged.inside else 1)
 
 
-@group.command()
+@group.command(short_help="A granted sky road for other tools.")
 @click.argument("plan_id", metavar="ID")
 @click.option("--format", "form", type=click.Choice(["plan", "geojson", "kml"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write (default: stdout).")
 @airspace_option
-def export(plan_id, form, out, airspace_path) -> None:
+@json_option
+def export(plan_id, form, out, airspace_path, as_json) -> None:
     """A granted sky road for other tools: QGroundControl .plan, GeoJSON or KML.
 
     \b
@@ -197,15 +205,20 @@ def export(plan_id, form, out, airspace_path) -> None:
     with Airspace.open(airspace_path) as airspace:
         road = sky_road(airspace.intent(plan_id), airspace.city_map.frame)
     text = qgc_plan.dumps(road) if form == "plan" else {"geojson": geojson, "kml": kml}[form].dumps([road])
-    if out is None:
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    if as_json:
+        where = {"text": text} if out is None else {"file": str(out)}
+        write_json({"id": plan_id, "format": form, **where})
+    elif out is None:
         click.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
         say(f"wrote {out}", style="green", label="done")
 
 
 @group.command()
-def schema() -> None:
+@json_option
+def schema(as_json) -> None:
     """The JSON Schema of a flight plan file.
 
     \b

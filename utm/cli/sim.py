@@ -38,15 +38,16 @@ def group() -> None:
     """
 
 
-@group.command()
-@click.option("--instances", default=1, show_default=True, type=click.IntRange(1, 10), help="How many.")
+@group.command(short_help="Run simulated vehicles on loopback until Ctrl-C.")
+@click.option("--instances", type=click.IntRange(1, 10), help="How many, without --for.  [default: 1]")
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.1, 50.0), help="Times real time.")
 @click.option("--for", "plan_ids", multiple=True, metavar="ID", help="Stand on the pad of a granted plan; may repeat.")
 @click.option("--home", metavar="LON,LAT,AMSL", help="Where the first one stands, without --for.")
 @click.option("--wind", default="0,0", show_default=True, metavar="EAST,NORTH", help="Steady wind, m/s.")
 @click.option("--seed", default=0, show_default=True, help="Of noise and gusts.")
 @airspace_option
-def vehicle(instances, speed, plan_ids, home, wind, seed, airspace_path) -> None:
+@json_option
+def vehicle(instances, speed, plan_ids, home, wind, seed, airspace_path, as_json) -> None:
     """Run simulated PX4-like vehicles on loopback until Ctrl-C: instance N on UDP 14540+N.
 
     \b
@@ -54,6 +55,8 @@ def vehicle(instances, speed, plan_ids, home, wind, seed, airspace_path) -> None
       utm sim vehicle --for medicine --speed 5
       utm sim vehicle --instances 2 --home 136.3,36.3,10
     """
+    if plan_ids and (home is not None or instances is not None):
+        raise click.UsageError("--for says how many vehicles stand where; leave out --home and --instances")
     east, north = _numbers("--wind", wind, 2)
     _need_the_checkout()
     from sims.vehicle import Fleet, VehicleConfig, side_by_side
@@ -68,17 +71,20 @@ def vehicle(instances, speed, plan_ids, home, wind, seed, airspace_path) -> None
     else:
         lon, lat, amsl = _numbers("--home", home or "136.3,36.3,10", 3)
         first = VehicleConfig(lon_deg=lon, lat_deg=lat, ground_amsl_m=amsl, wind_m_s=(east, north), seed=seed)
-        configs = side_by_side(first, instances)
-    links = ", ".join(f"udpin://127.0.0.1:{14540 + config.instance}" for config in configs)
+        configs = side_by_side(first, instances or 1)
+    links = [f"udpin://127.0.0.1:{14540 + config.instance}" for config in configs]
     try:
         with Fleet(configs, speed=speed):
-            say(f"{links} at {speed:g} times real time; Ctrl-C ends it", label="sim", style="cyan")
+            say(f"{', '.join(links)} at {speed:g} times real time; Ctrl-C ends it", label="sim", style="cyan")
+            if as_json:  # now, not at the end: it tells a program that waits where to connect
+                write_json({"links": links, "speed": speed})
+                sys.stdout.flush()
             while True:
                 time.sleep(3600.0)
     except KeyboardInterrupt:
         say("stopped", label="sim", style="cyan")
     except OSError as error:
-        raise OutsideError(f"no UDP port for the vehicles: {error.strerror}; is another simulation running?") from error
+        raise OutsideError(f"no UDP port for the vehicles: {error.strerror or error}") from error
 
 
 def _numbers(option: str, text: str, count: int) -> list[float]:
