@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.cli.test_commands import airspace, city, medicine, utm  # noqa: F401
 from utm.cli import output
-from utm.cli.fly import _news, _print_sightings
+from utm.cli.fly import _news, _sightings_table
 from utm.cli.map import _print_facts
 from utm.ops.flight import Phase, Update
 
@@ -49,9 +49,13 @@ def test_the_flight_is_named_once():
 
 
 def test_a_flight_not_yet_seen_shows_nothing_rather_than_none(capsys):
-    _print_sightings([{"id": "a", "lon": None, "inside": None}, {"id": "b", "lon": 136.3, "inside": False}])
+    fields = ("id", "operator", "state", "seen", "lon", "lat", "amsl_m", "cross_track_m", "height_error_m", "inside")
+    seen = ("b", "o", "Nonconforming", "2026-11-22T15:21:22.696Z", 136.3, 36.3, 80.0, 26.5, -0.25, False)
+    rows = [dict.fromkeys(fields) | {"id": "a"}, dict(zip(fields, seen, strict=True))]
+    output.console().print(_sightings_table(rows))
     out = capsys.readouterr().out
     assert "None" not in out
+    assert "15:21:22Z" in out
     assert "OUTSIDE" in out
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from utm.cli.output import airspace_option, json_option, say, table, write_json
+from utm.cli.output import airspace_option, console, drawn, json_option, say, write_json
 from utm.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
     from utm.ops.fly import Update
 
 _COLUMNS = (
@@ -116,6 +121,8 @@ def _live():
                 live.console.print(_news(update), highlight=False, markup=False)
             if update.verdict is not None or update.intent_id not in latest:
                 latest[update.intent_id] = update
+            else:  # where it was last seen, and what became of it since
+                latest[update.intent_id] = dataclasses.replace(latest[update.intent_id], phase=update.phase)
             live.update(_live_table(latest))
 
         yield show
@@ -130,15 +137,15 @@ def _live_table(latest: dict[str, Update]):
     from rich import box
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD)
+    live_table = Table(box=box.SIMPLE_HEAD)
     for column in _COLUMNS:
-        drawn.add_column(column)
+        live_table.add_column(column)
     for update in latest.values():
         state, verdict = update.state, update.verdict
         if state is None or verdict is None:
-            drawn.add_row(update.intent_id, update.phase, *[""] * (len(_COLUMNS) - 2))
+            live_table.add_row(update.intent_id, update.phase, *[""] * (len(_COLUMNS) - 2))
             continue
-        drawn.add_row(
+        live_table.add_row(
             update.intent_id,
             update.phase,
             time.strftime("%H:%M:%S UTC", time.gmtime(state.t_s)),
@@ -148,11 +155,11 @@ def _live_table(latest: dict[str, Update]):
             "[green]inside[/]" if verdict.inside else "[bold red]OUTSIDE[/]",
             f"{100 * state.battery_fraction:.0f} %",
         )
-    return drawn
+    return live_table
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Look again every second until Ctrl-C, and print what changes.")
+@click.option("--follow", is_flag=True, help="Look again every second until Ctrl-C, and show it in place.")
 @airspace_option
 @json_option
 def monitor(follow, airspace_path, as_json) -> None:
@@ -171,27 +178,49 @@ def monitor(follow, airspace_path, as_json) -> None:
         if as_json:
             write_json(rows)
             return
-        shown: list[dict] | None = None
+        if not follow:
+            console().print(_sightings_table(rows))
+            return
         with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                if rows != shown:
-                    _print_sightings(rows)
-                    shown = rows
-                if not follow:
-                    return
-                time.sleep(1.0)
-                rows = _sightings(airspace)
+            _follow(lambda: _sightings(airspace))
 
 
-def _print_sightings(rows: list[dict]) -> None:
+def _follow(look: Callable[[], list[dict]]) -> None:
+    """A table that changes in place on a terminal; what changes, one table after the other, elsewhere."""
+    from rich.live import Live
+
+    out, shown = console(), None
+    with Live(console=out, auto_refresh=False) if out.is_terminal else contextlib.nullcontext() as live:
+        while True:
+            if (rows := look()) != shown:
+                shown = rows
+                if live is None:
+                    out.print(_sightings_table(rows))
+                else:
+                    live.update(_sightings_table(rows), refresh=True)
+            time.sleep(1.0)
+
+
+#: How the monitor's fields are shown to people, and how each is worded.
+_SHOWN = {
+    "id": ("flight", str),
+    "operator": ("operator", str),
+    "state": ("state", str),
+    "seen": ("seen", lambda text: f"{text[11:19]}Z"),
+    "lon": ("lon", "{:.6f}".format),
+    "lat": ("lat", "{:.6f}".format),
+    "amsl_m": ("AMSL (m)", "{:.1f}".format),
+    "cross_track_m": ("across (m)", "{:.1f}".format),
+    "height_error_m": ("height (m)", "{:+.1f}".format),
+    "inside": ("corridor", lambda inside: "inside" if inside else "OUTSIDE"),
+}
+
+
+def _sightings_table(rows: list[dict]) -> RenderableType:
     if not rows:
-        say("nothing is live")
-        return
-    words = {None: "", True: "inside", False: "OUTSIDE"}
-    shown = [
-        [words[value] if value is None or isinstance(value, bool) else value for value in row.values()] for row in rows
-    ]
-    table("", tuple(rows[0]), shown)
+        return "nothing is live"
+    shown = [["" if row[name] is None else word(row[name]) for name, (_, word) in _SHOWN.items()] for row in rows]
+    return drawn("", [title for title, _ in _SHOWN.values()], shown)
 
 
 def _sightings(airspace) -> list[dict]:

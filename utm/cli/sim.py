@@ -40,7 +40,13 @@ def group() -> None:
 
 @group.command(short_help="Run simulated vehicles on loopback until Ctrl-C.")
 @click.option("--instances", type=click.IntRange(1, 10), help="How many, without --for.  [default: 1]")
-@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.1, 50.0), help="Times real time.")
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 50.0),
+    help="Times real time. The vehicle's clock starts now: depart at least 25 s times this ahead.",
+)
 @click.option("--for", "plan_ids", multiple=True, metavar="ID", help="Stand on the pad of a granted plan; may repeat.")
 @click.option("--home", metavar="LON,LAT,AMSL", help="Where the first one stands, without --for.")
 @click.option("--wind", default="0,0", show_default=True, metavar="EAST,NORTH", help="Steady wind, m/s.")
