@@ -207,6 +207,19 @@ def test_a_destination_in_a_zone_is_refused_with_open_ground_nearby(airspace, to
     assert granted.change is None
 
 
+def test_an_alternative_that_would_meet_somebody_is_later_still(airspace, town):
+    airspace.add_zones([zone(town, "school", PADS["east"], 80.0)])
+    # Somebody else lands where the delivery would be sent instead, at the same time.
+    first = airspace.submit(plan(town, "one", ("west", "east")))
+    taken = dataclasses.replace(first.alternative, id="other", operator="other")
+    assert airspace.submit(taken).approved
+    refused = airspace.submit(plan(town, "two", ("west", "east")))
+    granted = airspace.submit(refused.alternative)
+    assert granted.approved
+    assert granted.change is None
+    assert refused.alternative_change.cost_s == refused.alternative.earliest_departure_s - T0 > 0
+
+
 def test_an_origin_in_a_zone_waits_for_its_end(airspace, town):
     until = T0 + 1800.0
     airspace.add_zones([zone(town, "event", PADS["west"], 80.0, valid_to_s=until)])

@@ -127,6 +127,16 @@ def test_several_files_give_a_list(utm, airspace, tmp_path):
     assert decided[1]["change"]["kind"] in ("delay", "height", "route")
 
 
+def test_a_plan_that_cannot_be_judged_does_not_hide_what_the_others_were_told(utm, airspace, tmp_path):
+    (tmp_path / "b").mkdir()
+    lost = {"lon": 10.0, "lat": 50.0, "height": {"value_m": 0, "datum": "AGL"}}
+    files = [medicine(tmp_path), medicine(tmp_path / "b", id="second", origin=lost)]
+    decided = utm.json("plan", "submit", *files, code=2)
+    assert [(row["plan"], row["status"]) for row in decided] == [("medicine", "approved"), ("second", "error")]
+    assert decided[1]["error"]["field"] == "origin"
+    assert [row["id"] for row in utm.json("plan", "list")] == ["medicine"]
+
+
 def test_a_refusal_is_exit_code_1_with_an_alternative(utm, airspace, tmp_path):
     # A Tuesday at ten: the school is in.
     gate = {"lon": 136.31873565, "lat": 36.30329109, "height": {"value_m": 9.375, "datum": "JGD2011"}}

@@ -56,6 +56,8 @@ _MOST_DETOURS = 6
 _MOST_LANDINGS = 24
 #: How far a delivery may be moved to become possible, and how far from its old place to look first.
 _LANDING_WITHIN_M = 600.0
+#: How long an alternative after a zone stays open, where the wish itself would be over by then.
+_OPEN_FOR_S = 600.0
 #: Of a neighbour's way, this much before and after the meeting is kept out of when another way is sought.
 _MEETING_S = 45.0
 
@@ -377,27 +379,24 @@ def _when_over(case: _Case) -> str:
 def _after_the_zone(case: _Case) -> tuple[FlightPlan, Change] | None:
     """The same flight, departing as soon as the zones that forbid it have ended, within a day."""
     for finish, _zone in _zone_ends(case):
-        departure = math.ceil(finish + case.rules.time_tolerance_s)
-        candidate = dataclasses.replace(
-            case.plan,
-            earliest_departure_s=float(departure),
-            latest_departure_s=max(float(departure), case.plan.latest_departure_s),
-        )
-        decision = decide(case.situation, candidate) if _routes(case, candidate) else None
-        if decision is not None and decision.approved:
-            wait = departure - case.plan.earliest_departure_s
-            return candidate, Change("delay", f"Would be granted {wait:.0f} s later, when the zone is over.", wait)
+        departure = float(math.ceil(finish + case.rules.time_tolerance_s))
+        latest = max(departure + _OPEN_FOR_S, case.plan.latest_departure_s)
+        moved = dataclasses.replace(case.plan, earliest_departure_s=departure, latest_departure_s=latest)
+        if (granted := _as_asked(case, moved)) is not None:
+            wait = granted.earliest_departure_s - case.plan.earliest_departure_s
+            return granted, Change("delay", f"Would be granted {wait:.0f} s later, when the zone is over.", wait)
     return None
 
 
-def _routes(case: _Case, candidate: FlightPlan) -> bool:
-    """Whether a candidate has a way at all; keeps ``decide`` from working out alternatives of alternatives."""
+def _as_asked(case: _Case, candidate: FlightPlan) -> FlightPlan | None:
+    """The candidate, at the first time within its window at which it is granted as it stands; None if there is none."""
     try:
-        places = resolve(case.situation.skies.city_map, candidate)
-        _Case(case.situation, candidate, places).free_flight(candidate.earliest_departure_s)
+        fresh = _Case(case.situation, candidate, resolve(case.situation.skies.city_map, candidate))
+        asked = fresh.free_flight(max(candidate.earliest_departure_s, math.ceil(case.situation.now_s)))
     except (PlanError, Refusal, CannotFly):
-        return False
-    return True
+        return None
+    option = _later(fresh, asked, candidate.latest_departure_s)
+    return None if option is None else dataclasses.replace(candidate, earliest_departure_s=option.departure_s)
 
 
 def _other_landing(case: _Case) -> tuple[FlightPlan, Change] | None:
@@ -408,11 +407,13 @@ def _other_landing(case: _Case) -> tuple[FlightPlan, Change] | None:
         vertical = skies.city_map.frame.vertical
         # To the centimetre and 1e-7 degree: what an operator would write into the plan.
         place = Waypoint(round(lon, 7), round(lat, 7), round(up, 2), Datum(vertical))
-        candidate = dataclasses.replace(plan, destination=place)
-        if _routes(case, candidate) and decide(case.situation, candidate).approved:
+        granted = _as_asked(case, dataclasses.replace(plan, destination=place))
+        if granted is not None:
             away = math.hypot(east - goal.east_m, north - goal.north_m)
-            sentence = f"Would be granted to open ground {away:.0f} m away, at {place.lon_deg}, {place.lat_deg}."
-            return candidate, Change("destination", sentence, 0.0)
+            wait = granted.earliest_departure_s - plan.earliest_departure_s
+            later = f", {wait:.0f} s later" if wait > 0 else ""
+            sentence = f"Would be granted to open ground {away:.0f} m away, at {place.lon_deg}, {place.lat_deg}{later}."
+            return granted, Change("destination", sentence, wait)
     return None
 
 

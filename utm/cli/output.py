@@ -30,11 +30,16 @@ class JsonError:
     def emit(cls, error: UtmError | click.ClickException) -> None:
         """Print the error as a JSON document, when JSON was asked for."""
         if cls.wanted:
-            parts = {name: getattr(error, name, None) for name in ("file", "field", "mend", "code")}
-            message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            document = {"kind": type(error).__name__, "message": message}
-            document |= {name: str(value) for name, value in parts.items() if value}
-            write_json({"error": document})
+            write_json({"error": error_document(error)})
+
+
+def error_document(error: UtmError | click.ClickException) -> dict[str, str]:
+    """What went wrong, for programs."""
+    parts = {name: getattr(error, name, None) for name in ("file", "field", "mend", "code")}
+    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    return {"kind": type(error).__name__, "message": message} | {
+        name: str(value) for name, value in parts.items() if value
+    }
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

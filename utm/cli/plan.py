@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from utm.cli.output import airspace_option, json_option, say, table, write_json
-from utm.errors import InputError
+from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
+from utm.errors import InputError, UtmError
 
 
 @click.group("plan")
@@ -35,7 +35,8 @@ def group() -> None:
 def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
     """Ask for one flight or several; each is granted, granted with the least change, or refused.
 
-    With --json one FILE gives one object, several give a list. Exit code 1 when any was refused.
+    With --json one FILE gives one object, several give a list. Exit code 1 when any was refused; a plan that cannot be
+    judged is an error, and does not keep the others from being decided.
 
     \b
     Example:
@@ -44,6 +45,7 @@ def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
     """
     from utm.airspace import Airspace, decision_document, read_plan
     from utm.airspace.documents import parse_plan, plan_document
+    from utm.cli.app import exit_code
 
     if new_id is not None and len(files) > 1:
         raise click.UsageError("--id names one plan, and several files were given")
@@ -53,20 +55,26 @@ def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
         plans = [(file, parse_plan(plan_document(plan) | {"id": new_id}, "--id")) for file, plan in plans]
     if depart is not None:
         plans = [(file, _departing(plan, depart)) for file, plan in plans]
-    decisions = []
+    documents: list[dict] = []
+    failed: list[UtmError] = []
     with Airspace.open(airspace_path) as airspace:
         for file, plan in plans:
             try:
-                decisions.append(airspace.submit(plan))
-            except InputError as error:
-                raise error.at(file) from None
-        documents = [decision_document(airspace.city_map, decision) for decision in decisions]
+                documents.append(decision_document(airspace.city_map, airspace.submit(plan)))
+            except UtmError as error:
+                named = error.at(file) if isinstance(error, InputError) else error
+                if len(plans) == 1:
+                    raise named from None
+                # What was granted before stays granted, and must be said.
+                failed.append(named)
+                documents.append({"plan": plan.id, "status": "error", "error": error_document(named)})
     if as_json:
         write_json(documents[0] if len(documents) == 1 else documents)
     else:
         for document in documents:
             _print_decision(document)
-    ctx.exit(0 if all(decision.approved for decision in decisions) else 1)
+    codes = [exit_code(error) for error in failed]
+    ctx.exit(max([*codes, *(int(document["status"] == "refused") for document in documents)]))
 
 
 @group.command("list")
@@ -313,6 +321,9 @@ def _moment(text: str, field: str) -> float:
 
 
 def _print_decision(document: dict, *, route: bool = False) -> None:
+    if document["status"] == "error":
+        click.echo(f"{document['plan']}: {click.style('error', fg='red', bold=True)}: {document['error']['message']}")
+        return
     approved, change = document["status"] == "approved", document["change"]
     verdict = click.style("approved" if approved else "refused", fg="green" if approved else "red", bold=True)
     click.echo(
