@@ -295,6 +295,7 @@ def inside_the_tower(town) -> Waypoint:
         ({"destination": "west"}, "leads nowhere"),
         ({"origin": "above"}, "hangs 40.0 m above the surface"),
         ({"earliest_departure_s": T0 - 7200, "latest_departure_s": T0 - 3600}, "departure lies in the past, by 3000 s"),
+        ({"earliest_departure_s": T0 - 2e8, "latest_departure_s": T0 + 2e8}, "earliest_departure: departure lies in"),
     ],
 )
 def test_a_plan_that_cannot_be_judged(airspace, town, changes, words):

@@ -219,6 +219,8 @@ def test_map_build_says_what_it_built(utm, tmp_path):
         (["route", "--from", "10,50", "--to", "136.31,36.3"], 2, "map"),
         (["fly", "ghost", "--link", "udpin://127.0.0.1:1"], 1, "no plan ghost"),
         (["fly", "a", "b", "--link", "udpin://127.0.0.1:1"], 2, "2 flights need as many links"),
+        (["fly", "a", "b", "--link", "udpin://127.0.0.1:1", "--link", "udpin://127.0.0.1:1"], 2, "two flights on one"),
+        (["map", "build", "x.tif", "--out", "m", "--resolution", "1000"], 2, "0.1<=x<=25.0"),
         (["sim", "vehicle", "--home", "here"], 2, "--home"),
         (["plan", "fly"], 2, "No such command"),
         (["plan", "submit", EXAMPLE, "--depart", "+inf"], 2, "not a number of seconds"),

@@ -254,9 +254,19 @@ async def test_not_activated_is_not_armed() -> None:
 async def test_too_late_is_not_flown() -> None:
     fake, airspace = vehicle(begin_s=START_S + 12), FakeAirspace()
     log, _ = await run(fake, airspace)
-    assert "12 s past its departure" in str(log.error)
+    assert "17 s too late to start for its departure" in str(log.error)
     assert "arm" not in fake.calls
     assert not airspace.activated
+
+
+@pytest.mark.parametrize("late_s", [1.0, 45.0])
+async def test_a_start_that_would_be_late_all_the_way_is_not_flown(late_s: float) -> None:
+    """Also where the vehicle's clock has run far past the departure before anything could be armed."""
+    fake, airspace = vehicle(begin_s=START_S + late_s), FakeAirspace()
+    log, _ = await run(fake, airspace)
+    assert isinstance(log.error, StateError)
+    assert "too late to start" in str(log.error)
+    assert "arm" not in fake.calls
 
 
 async def test_a_vehicle_in_the_air_already_is_left_alone() -> None:

@@ -56,6 +56,8 @@ _MOST_DETOURS = 6
 _MOST_LANDINGS = 24
 #: How far a delivery may be moved to become possible, and how far from its old place to look first.
 _LANDING_WITHIN_M = 600.0
+#: A wish may have begun this long ago: an operator who files at five past for five past.
+_PAST_S = 300.0
 #: How long an alternative after a zone stays open, where the wish itself would be over by then.
 _OPEN_FOR_S = 600.0
 #: Of a neighbour's way, this much before and after the meeting is kept out of when another way is sought.
@@ -93,6 +95,13 @@ def decide(situation: Situation, plan: FlightPlan) -> Decision:
         raise PlanError(
             f"departure lies in the past, by {late:.0f} s",
             field="latest_departure",
+            mend="Ask for a time that is still to come.",
+        )
+    if plan.earliest_departure_s < situation.now_s - _PAST_S:
+        late = situation.now_s - plan.earliest_departure_s
+        raise PlanError(
+            f"departure lies in the past, by {late:.0f} s",
+            field="earliest_departure",
             mend="Ask for a time that is still to come.",
         )
     # A wish that begins in the past but is open into the future begins now: at the next full second, so that an

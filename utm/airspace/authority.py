@@ -147,9 +147,12 @@ class Airspace:
         if database is None and not (path / "airspace.db").is_file():
             raise StoreError(f"{path / 'airspace.db'} is gone")
         store = Store(database or f"sqlite:///{path.absolute() / 'airspace.db'}")
-        if store.settings().get("map_version") != version:
+        try:
+            if store.settings().get("map_version") != version:
+                raise StoreError("the database belongs to an airspace over another map")
+        except BaseException:
             store.close()
-            raise StoreError("the database belongs to an airspace over another map")
+            raise
         return cls(path, city_map, store, rules, clock)
 
     def close(self) -> None:

@@ -92,6 +92,12 @@ _MENDS = {
     "missing": "Add the field.",
 }
 
+#: Pydantic's words for programmers, in words for people.
+_PLAIN = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a JSON object") | {
+    "missing": "is missing",
+    "extra_forbidden": "is no field of this file",
+}
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -274,6 +280,7 @@ def _one_line(error: ValidationError, raised: type[InputError], file: object) ->
     value = first.get("input")
     shown = None if first["type"] == "missing" or isinstance(value, Mapping | list | tuple) else value
     message = first["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(first["type"], message)
     return raised(message[:1].lower() + message[1:], file=file, field=field, value=shown, mend=mend)
 
 

@@ -60,8 +60,13 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
         raise InputError(
             f"{len(plan_ids)} flights need as many links", field="--link", value=len(links), mend="Repeat --link."
         )
+    if len(set(links)) < len(links):
+        raise InputError(
+            "two flights on one link", field="--link", value=", ".join(links), mend="Each drone has its own."
+        )
     from utm.adapters.px4 import Px4Vehicle
     from utm.airspace import Airspace
+    from utm.model import IntentState
     from utm.ops.authority import Authority
     from utm.ops.fly import Flight
     from utm.ops.fly import fly as run
@@ -71,8 +76,14 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
             Flight(airspace.intent(plan_id), airspace.city_map.frame, Px4Vehicle(link))
             for plan_id, link in zip(plan_ids, links, strict=True)
         ]
-        with _live() as show:
-            logs = asyncio.run(run(flights, Authority(airspace), on_update=show))
+        try:
+            with _live() as show:
+                logs = asyncio.run(run(flights, Authority(airspace), on_update=show))
+        except KeyboardInterrupt:
+            for plan_id in plan_ids:
+                if airspace.intent(plan_id).state not in (IntentState.ACCEPTED, IntentState.ENDED):
+                    say(f"{plan_id} keeps its room in the air; once it has landed: utm plan end {plan_id}")
+            raise
     documents = [
         {
             "id": log.intent_id,
@@ -91,6 +102,13 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
         write_json(documents)
     else:
         for document in documents:
+            if document["reports"] == 0:
+                say(
+                    f"{document['id']}: {document['error']}".replace(f"{document['id']}: " * 2, f"{document['id']}: "),
+                    style="red",
+                    label="not flown",
+                )
+                continue
             say(
                 f"{document['id']}: {document['inside']} of {document['reports']} positions inside the corridor"
                 + (f"; {document['error'].removeprefix(document['id'] + ': ')}" if document["error"] else ""),

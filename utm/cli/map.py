@@ -28,7 +28,10 @@ def group() -> None:
     "--terrain", multiple=True, type=click.Path(path_type=Path), help="Bare ground (DTM) as GeoTIFF; may repeat."
 )
 @click.option(
-    "--resolution", "resolution_m", type=float, help="Cell of the map in metres (default: the finest source)."
+    "--resolution",
+    "resolution_m",
+    type=click.FloatRange(0.1, 25.0),
+    help="Cell of the map in metres (default: the finest source).",
 )
 @click.option("--vertical-datum", help="Datum of heights where the sources state none: JGD2011, EGM96 or WGS84.")
 @click.option("--replace", is_flag=True, help="Put the new map in the place of an old one.")

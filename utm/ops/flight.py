@@ -47,6 +47,8 @@ class Conduct:
     start_lead_s: float = 5.0
     """... and started this long before. PX4 spools its motors up for 2 s and lifts off gently, which the planned
     trajectory leaves out: started at the minute it would fly some 6 s behind its time."""
+    start_late_s: float = 3.0
+    """Started at most this much after that moment; later it is not flown."""
     report_every_s: float = 1.0
     pace_every_s: float = 3.0
     """How often it is told to fly faster or slower, when it is not in time."""

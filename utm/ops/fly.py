@@ -145,11 +145,12 @@ class _Run:
             self._tell(Phase.STARTED, "started")
 
     def _check_in_time(self, road: SkyRoad) -> None:
-        late_s = self.clock.t_s - road.depart_s
-        if late_s > self.corridor.time_tolerance_s:
+        """A flight that starts late is late all the way, and what it may be late is meant for the way."""
+        late_s = self.clock.t_s - (road.depart_s - self.conduct.start_lead_s)
+        if late_s > self.conduct.start_late_s:
             raise StateError(
-                f"{self.id}: by the vehicle's clock it is {late_s:.0f} s past its departure and its corridor allows"
-                f" {self.corridor.time_tolerance_s:g} s; plan it again"
+                f"{self.id}: by the vehicle's clock it is {late_s:.0f} s too late to start for its departure;"
+                " plan it again for a later time"
             )
 
     async def _follow(self, state: VehicleState) -> None:
@@ -165,7 +166,7 @@ class _Run:
             self.activated = False
             return
         line = self.corridor.centre_line
-        if not self.track and state.t_s > line.start_s + self.conduct.take_off_within_s:
+        if self.started and not self.track and state.t_s > line.start_s + self.conduct.take_off_within_s:
             raise VehicleRefused(
                 f"{self.id}: not in the air {self.conduct.take_off_within_s:g} s after its departure",
                 tuple(self.vehicle.said[-5:]),
