@@ -293,8 +293,7 @@ def route(start, goal, aircraft, at, authorise, airspace_path, as_json) -> None:
         write_json(document)
         return
     _print_route(points)
-    kept = ", ".join(f"{name.removesuffix('_m')} {value} m" for name, value in document["clearances"].items())
-    click.echo(f"{document['length_m']:.0f} m, {document['flight_s']:.0f} s; least {kept}")
+    click.echo(f"{document['length_m']:.0f} m, {document['flight_s']:.0f} s; {_kept(document['clearances'])}")
 
 
 def _departing(plan, depart: str):
@@ -340,10 +339,23 @@ def _print_decision(document: dict, *, route: bool = False) -> None:
         click.echo(f"  {intent['state']}, departs {intent['departure']}, arrives {intent['arrival']}")
         if route:
             _print_route(intent["route"])
-        kept = ", ".join(f"{name.removesuffix('_m')} {value} m" for name, value in intent["clearances"].items())
-        click.echo(f"  least {kept}")
+        click.echo(f"  {_kept(intent['clearances'])}")
     if document["alternative"]:
         click.echo(f"  instead: {document['alternative']['change']['sentence']}")
+
+
+#: What each figure of ``clearances`` says.
+_CLEARANCES = {
+    "obstacle_m": "{:.0f} m from every object",
+    "floor_m": "{:.0f} m of air under the corridor",
+    "ceiling_m": "{:.0f} m below the ceiling",
+    "separation_m": "{:.0f} m from other flights of its height",
+}
+
+
+def _kept(clearances: dict) -> str:
+    said = [words.format(clearances[name]) for name, words in _CLEARANCES.items() if name in clearances]
+    return f"keeps {', '.join(said)}"
 
 
 def _arrival(change: dict) -> str:
