@@ -15,7 +15,7 @@ from utm.core.trajectory import _KNOT_ERROR_M
 from utm.errors import CannotFly
 from utm.model import AIRCRAFT_CLASSES, Aircraft
 
-QUAD = AIRCRAFT_CLASSES["quad"]
+QUAD = dataclasses.replace(AIRCRAFT_CLASSES["quad"], cruise_m_s=10.0)
 TIRELESS = dataclasses.replace(QUAD, endurance_s=1e9)
 START = 1.8e9
 TICK_S = 5e-7  # twice the spacing of float64 at Unix time

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from utm.core.trajectory import time_path
@@ -18,7 +20,7 @@ from utm.model import (
 
 #: Kaga: the south-west corner of a map in zone VII, heights by GSIGEO2011.
 KAGA = LocalFrame("EPSG:6675", -80000.0, 34000.0, Datum.JGD2011)
-QUAD = AIRCRAFT_CLASSES["quad"]
+QUAD = dataclasses.replace(AIRCRAFT_CLASSES["quad"], cruise_m_s=10.0)
 #: 1 January 2030, 00:00 UTC.
 START_S = 1893456000.0
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tests.ops.fakes import FakeAirspace, FakeVehicle
-from tests.ops.made import KAGA, START_S, intent
+from tests.ops.made import KAGA, QUAD, START_S, intent
 from utm.errors import LinkError, StateError, VehicleRefused
-from utm.model import AIRCRAFT_CLASSES
 from utm.ops.fly import Conduct, Flight, Phase, Reaction, Update, fly
 
 WAY = [(500, 500, 20), (500, 500, 70), (800, 500, 70), (800, 700, 75), (800, 700, 22)]
@@ -320,7 +319,7 @@ async def test_the_same_intent_twice_is_a_mistake() -> None:
 
 async def test_an_intent_that_cannot_be_a_road_is_refused_before_the_vehicle_is_touched() -> None:
     ring = [(0, 0, 0), (0, 0, 60), (400, 0, 60), (400, 400, 60), (0, 400, 60), (0, 30, 60), (0, 30, 0)]
-    made = intent(ring, aircraft=AIRCRAFT_CLASSES["quad"])
+    made = intent(ring, aircraft=QUAD)
     fake = vehicle(made)
     log, _ = await run(fake)
     assert "closes a ring" in str(log.error)
