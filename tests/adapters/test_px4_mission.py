@@ -84,7 +84,9 @@ def test_failsafes_keep_to_what_was_cleared() -> None:
     assert parameters["COM_LOW_BAT_ACT"] == 3
     # PX4 has them as FLOAT, the others as INT32; a wrong type is refused.
     floats = {name for name, value in parameters.items() if isinstance(value, float)}
-    assert floats == {"GF_MAX_VER_DIST", "RTL_RETURN_ALT"}
+    assert floats == {"GF_MAX_VER_DIST", "NAV_MC_ALT_RAD", "RTL_RETURN_ALT"}
+    # Half of the height that a corridor has on either side.
+    assert parameters["NAV_MC_ALT_RAD"] == 5.0
 
 
 def test_a_good_road_passes() -> None:

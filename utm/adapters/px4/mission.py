@@ -30,6 +30,10 @@ LIFT_OFF_M = 5.0
 #: corner, is not counted as there, and comes back for it at walking pace (seen on 1.18).
 CORNER_RADIUS_M = 10.0
 
+#: And how close in height (PX4: NAV_MC_ALT_RAD, 0.8 m by default). A drone that passed a corner 3 m too high was never
+#: counted as there and flew on along the leg, past the fence. Corridors have room for this.
+HEIGHT_RADIUS_M = 5.0
+
 #: A stop before and after a change of height: without it PX4 1.18 flies 12 m past a step, with it 2 m.
 STOP_S = 1.0
 
@@ -111,11 +115,12 @@ def failsafe_parameters(road: SkyRoad, home: Waypoint) -> dict[str, int | float]
         "RTL_RETURN_ALT": float(math.ceil(highest_m - home.height_m)),
         "NAV_DLL_ACT": 0,
         "COM_LOW_BAT_ACT": 3,
+        "NAV_MC_ALT_RAD": HEIGHT_RADIUS_M,
     }
 
 
 #: Parameters that some builds of PX4 lack, and with them what they would switch off.
-NOT_EVERYWHERE = frozenset({"GF_PREDICT", "RTL_CONE_ANG"})
+NOT_EVERYWHERE = frozenset({"GF_PREDICT", "RTL_CONE_ANG", "NAV_MC_ALT_RAD"})
 
 
 def check_road(road: SkyRoad, home: Waypoint) -> None:
