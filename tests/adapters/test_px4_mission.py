@@ -56,7 +56,8 @@ def test_it_stops_where_the_height_changes_and_rolls_through_other_corners() -> 
     )
     ways = [item for item in mission.mission_items(dataclasses.replace(ROAD, legs=step)) if item.command == 16]
     # Top of the take-off column, before and after the step, a plain corner, above the landing pad.
-    assert [item.params[0] for item in ways] == [1.0, 1.0, 1.0, 0.0, 1.0]
+    stop = mission.STOP_S
+    assert [item.params[0] for item in ways] == [stop, stop, stop, 0.0, stop]
     assert {item.params[1] for item in ways} == {mission.CORNER_RADIUS_M}
 
 

@@ -253,7 +253,7 @@ async def test_not_activated_is_not_armed() -> None:
 async def test_too_late_is_not_flown() -> None:
     fake, airspace = vehicle(begin_s=START_S + 12), FakeAirspace()
     log, _ = await run(fake, airspace)
-    assert "17 s too late to start for its departure" in str(log.error)
+    assert "16 s too late to start for its departure" in str(log.error)
     assert "arm" not in fake.calls
     assert not airspace.activated
 

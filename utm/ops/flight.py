@@ -42,9 +42,9 @@ class Conduct:
     """How flights are run. Seconds by the vehicle's clock, but for the two waits on the ground."""
 
     reaction: Reaction = Reaction.HOLD
-    arm_lead_s: float = 9.0
+    arm_lead_s: float = 8.0
     """Armed this long before it departs ..."""
-    start_lead_s: float = 5.0
+    start_lead_s: float = 4.0
     """... and started this long before. PX4 spools its motors up for 2 s and lifts off gently, which the planned
     trajectory leaves out: started at the minute it would fly some 6 s behind its time."""
     start_late_s: float = 3.0

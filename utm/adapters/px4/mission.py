@@ -35,7 +35,7 @@ CORNER_RADIUS_M = 10.0
 HEIGHT_RADIUS_M = 5.0
 
 #: A stop before and after a change of height: without it PX4 1.18 flies 12 m past a step, with it 2 m.
-STOP_S = 1.0
+STOP_S = 2.0
 
 #: The drone must stand on the pad that was cleared: a home further off means another place, or a bad position.
 HOME_WITHIN_M = 10.0
