@@ -115,7 +115,6 @@ def _box_distance(e, n, u, east, north, cell, top):
 def _least_distance(points, surface, east0, north0, cell, within):
     nx, ny = surface.shape
     best = within
-    ratio = 0.6180339887498949
     for s in range(points.shape[0] - 1):
         ae, an, au = points[s, 0], points[s, 1], points[s, 2]
         be, bn, bu = points[s + 1, 0], points[s + 1, 1], points[s + 1, 2]
@@ -137,45 +136,36 @@ def _least_distance(points, surface, east0, north0, cell, within):
                     off = abs(ce * (bn - an) - cn * (be - ae)) / horizontal - 0.7072 * cell
                     if off >= best:
                         continue
-                top = surface[i, j]
-                lo, hi = 0.0, 1.0
-                x1, x2 = 1.0 - ratio, ratio
-                f1 = _box_distance(
-                    ae + x1 * (be - ae), an + x1 * (bn - an), au + x1 * (bu - au), east, north, cell, top
-                )
-                f2 = _box_distance(
-                    ae + x2 * (be - ae), an + x2 * (bn - an), au + x2 * (bu - au), east, north, cell, top
-                )
-                for _ in range(100):
-                    if (hi - lo) * length < 1e-6:
-                        break
-                    if f1 <= f2:
-                        hi, x2, f2 = x2, x1, f1
-                        x1 = hi - ratio * (hi - lo)
-                        f1 = _box_distance(
-                            ae + x1 * (be - ae),
-                            an + x1 * (bn - an),
-                            au + x1 * (bu - au),
-                            east,
-                            north,
-                            cell,
-                            top,
-                        )
-                    else:
-                        lo, x1, f1 = x1, x2, f2
-                        x2 = lo + ratio * (hi - lo)
-                        f2 = _box_distance(
-                            ae + x2 * (be - ae),
-                            an + x2 * (bn - an),
-                            au + x2 * (bu - au),
-                            east,
-                            north,
-                            cell,
-                            top,
-                        )
-                for x in (lo, hi, 0.0, 1.0):
-                    d = _box_distance(
-                        ae + x * (be - ae), an + x * (bn - an), au + x * (bu - au), east, north, cell, top
-                    )
-                    best = min(best, d)
+                best = min(best, _column_distance(ae, an, au, be, bn, bu, length, east, north, cell, surface[i, j]))
     return best
+
+
+@kernel
+def _column_distance(ae, an, au, be, bn, bu, length, east, north, cell, top):
+    """Metres from the segment a-b (``length`` metres long) to the box of a column, by golden section."""
+    ratio = 0.6180339887498949
+    lo, hi = 0.0, 1.0
+    x1, x2 = 1.0 - ratio, ratio
+    f1 = _distance_at(x1, ae, an, au, be, bn, bu, east, north, cell, top)
+    f2 = _distance_at(x2, ae, an, au, be, bn, bu, east, north, cell, top)
+    for _ in range(100):
+        if (hi - lo) * length < 1e-6:
+            break
+        if f1 <= f2:
+            hi, x2, f2 = x2, x1, f1
+            x1 = hi - ratio * (hi - lo)
+            f1 = _distance_at(x1, ae, an, au, be, bn, bu, east, north, cell, top)
+        else:
+            lo, x1, f1 = x1, x2, f2
+            x2 = lo + ratio * (hi - lo)
+            f2 = _distance_at(x2, ae, an, au, be, bn, bu, east, north, cell, top)
+    least = _distance_at(lo, ae, an, au, be, bn, bu, east, north, cell, top)
+    for x in (hi, 0.0, 1.0):
+        least = min(least, _distance_at(x, ae, an, au, be, bn, bu, east, north, cell, top))
+    return least
+
+
+@kernel
+def _distance_at(x, ae, an, au, be, bn, bu, east, north, cell, top):
+    """Metres to the box from the point at share ``x`` of the segment a-b."""
+    return _box_distance(ae + x * (be - ae), an + x * (bn - an), au + x * (bu - au), east, north, cell, top)
