@@ -40,7 +40,30 @@ class Status(enum.IntFlag):
     SUSPECT = 16
     """The height rests on a return that the outlier filter rejected; it blocks all the same."""
     TERRAIN_ASSUMED = 32
-    """The terrain model has a hole here; the lowest terrain nearby stands in."""
+    """No ground is known here; the lowest terrain nearby stands in."""
+    FROM_MODEL = 64
+    """Something was entered here: a 3-D model, a power line, a mast, a crane."""
+    TERRAIN_FILTERED = 128
+    """The ground here was found by a ground filter, not given by a surveyor."""
+
+
+class RunKind(enum.IntEnum):
+    """What a solid run of a column is."""
+
+    BASE = 0
+    """What stands on the ground, down to it and below."""
+    SEEN = 1
+    """Returns with air below them: a wire, a jib, a bridge."""
+    SUSPECT = 2
+    """Reaches down to the base from a return that the outlier filter rejected; blocked until a person clears it."""
+    ENTERED = 3
+    """A 3-D model or a vector: what photogrammetry cannot see, or did not."""
+
+
+#: A solid run of a column: cell within its tile, from and to in metres ``up``, kind, source (1-based).
+RUN_DTYPE = np.dtype(
+    [("ix", "u2"), ("iy", "u2"), ("from_m", "f4"), ("to_m", "f4"), ("kind", "u1"), ("source", "u2")]
+)
 
 
 def content_hash(identity: Mapping[str, object], layers: Mapping[str, NDArray]) -> str:
