@@ -1,55 +1,39 @@
 """From survey files to a city map.
 
-What blocks is decided here, always to the safe side:
-
-* surface of a cell = the highest of all raster cells that touch it, of all returns in it (suspect ones included) and of
-  the terrain model in it;
-* terrain of a cell = the LOWEST terrain cell that touches it: the 150 m ceiling hangs from it, and heights above
-  ground are shown from it;
-* a cell that no source saw is UNKNOWN and blocks up to the highest known surface within 30 m (60, 120, ... m where
-  nothing is known so near) plus 10 m;
-* a hole in the terrain model takes the lowest terrain nearby; one wider than 100 m is refused.
+What blocks is decided tile by tile (`merge`, `finish`), always to the safe side; here the sources are looked at, the
+frame and the grid are laid, and the tasks are handed to the workers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import datetime
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from utm.errors import DatumError, SurveyError
+from utm.errors import SurveyError
+from utm.frames import LocalFrame, geoid_name
 from utm.mapping.citymap import CityMap
-from utm.mapping.ingest import clouds
-from utm.mapping.ingest.binning import Heights, highest_nearby, square_max
-from utm.mapping.ingest.grid import Grid, grid_over
-from utm.mapping.ingest.rasters import read_raster
-from utm.mapping.ingest.sources import Source, inspect
-from utm.mapping.ingest.write import check_place, write_map
-from utm.mapping.mapfile import FORMAT, FORMAT_VERSION, Status, content_hash, identity_of
+from utm.mapping.ingest import placing, tasks
+from utm.mapping.ingest.finish import FAR_BLOCK, Far, Parameters
+from utm.mapping.ingest.grid import TILE, Grid, Tile, grid_over
+from utm.mapping.ingest.source import Source
+from utm.mapping.ingest.sources import expand, inspect
+from utm.mapping.ingest.store import MapWriter, check_place
+from utm.mapping.ingest.tasks import Job
+from utm.mapping.ingest.workers import Workers, workers_for
+from utm.mapping.mapfile import FORMAT, FORMAT_VERSION, version_of
 
-UNKNOWN_NEARBY_M = 30.0
-UNKNOWN_MARGIN_M = 10.0
-TERRAIN_REACH_M = 100.0
-#: Cell of a map made of clouds alone, and the finest that is chosen unasked.
+#: Cell of a map made without rasters, and the finest that is chosen unasked.
 FINEST_M = 1.0
 
 Progress = Callable[[str, int, int], None]
 Files = str | Path | Iterable[str | Path]
-
-
-@dataclass
-class _Layers:
-    """What a build gathers: (nx, ny) each, heights float32, -inf (terrain_low: +inf) where nothing was seen."""
-
-    terrain_low: Heights
-    terrain_high: Heights
-    surface: Heights
-    from_raster: NDArray[np.bool_]
-    returns: NDArray[np.int32]
-    suspect: NDArray[np.bool_]
 
 
 def build_map(
@@ -57,197 +41,297 @@ def build_map(
     out: str | Path,
     *,
     crs: str | None = None,
+    map_crs: str | None = None,
     terrain: Files | None = None,
     resolution_m: float | None = None,
     vertical_datum: str | None = None,
+    surveyed: datetime.date | None = None,
+    error_m: float = 0.0,
+    unknown: str = "nearby",
+    unknown_margin_m: float = 10.0,
+    as_of: datetime.date | None = None,
+    ground: str = "auto",
+    outliers: bool = True,
     replace: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
+    seconds: dict[str, float] | None = None,
 ) -> CityMap:
-    """Build a map from surface models (GeoTIFF) and point clouds (LAS, LAZ) over a terrain model (GeoTIFF).
+    """Build a map from surface models (GeoTIFF), point clouds (LAS, LAZ, PLY, PCD), 3-D city models (CityGML,
+    CityJSON) and obstacles (GeoJSON). The same sources give the same version on any number of workers.
 
     Args:
-        sources: one file or several, in one CRS and one vertical datum.
-        out: directory to make; written beside and renamed, so that it is there whole or not at all.
+        sources: files and globs, of any kinds and coordinate reference systems together.
+        out: directory of the map; a build that does not end leaves no map there, or the one that stood there.
         crs: for files that state none, for example ``EPSG:6675``; must agree with those that do.
-        terrain: the terrain model or models; needed.
+        map_crs: CRS of the map, projected and in metres; the first such CRS among the sources by default, else the
+            UTM zone of the place.
+        terrain: terrain models (GeoTIFF). Without: class 2 of the clouds; without that, a ground filter.
         resolution_m: edge of a cell; the finest raster's by default, but at least 1 m.
-        vertical_datum: for files that state none, for example ``JGD2011``.
-        replace: whether a map that stands at ``out`` may be replaced. Nothing else ever is.
-        progress: called as ``progress(stage, done, total)``.
+        vertical_datum: for files that state none, for example ``JGD2011``. The map's is the first source's.
+        surveyed: day of the survey, for files that do not say.
+        error_m: how far the survey may be off in height; every surface is raised by it.
+        unknown: ``nearby``: what nobody saw is blocked up to the highest known surface nearby and
+            ``unknown_margin_m`` more; ``open``: it is taken for bare ground.
+        as_of: obstacles whose last day lies before are left out.
+        ground: ``auto`` as said above; ``filter`` ignores the classes of the clouds.
+        outliers: whether returns are filtered; without, every return is believed.
+        replace: whether a map that stands at ``out`` may be followed by this one. Nothing else ever is.
+        workers: threads (all cores by default); or ``scheduler``, the address of a Dask cluster.
+        progress: called as ``progress(stage, done, total)``, from several threads.
+        seconds: filled with the time of each stage, summed over the workers.
 
     Raises:
         SurveyError: a file that cannot become part of the map; the message says which, why, and the mend.
-        DatumError: heights whose datum is unstated or stated in two ways.
+        DatumError: heights whose datum is unstated or stated in two ways, or cannot be converted.
         MapError: ``out`` is taken or cannot be written.
+        OutsideError: no scheduler, or its workers die again and again.
     """
-    report = progress or (lambda stage, done, total: None)
-    out = Path(out)
+    out = Path(out).absolute()
     check_place(out, replace=replace)
-    seen = [inspect(path, crs=crs, vertical=vertical_datum) for path in _paths(sources)]
-    if not seen:
-        raise SurveyError("no survey file was given", mend="Name a surface model or a point cloud.")
-    ground = [inspect(path, crs=crs, vertical=vertical_datum) for path in _paths(terrain or ())]
-    _check_terrain_given(seen, ground)
-    _check_one_frame([*seen, *ground])
+    parameters = Parameters(
+        unknown=unknown, unknown_margin_m=_metres("--unknown-margin", unknown_margin_m), ground=ground
+    )
+    told = dict(crs=crs, vertical=vertical_datum, surveyed=surveyed, error_m=_metres("--survey-error", error_m))
+    seen = look_at(sources, terrain or (), progress, **told)
+    described = [source for source in seen if source.kind != "obstacles"]
+    if not any(source.role == "surface" for source in described):
+        raise SurveyError("no survey was given", mend="Name a surface model, a point cloud or a city model.")
+    _check_ground(seen)
+    name = placing.map_crs(described, map_crs)
+    vertical = next(source for source in described if source.role == "surface").stated.vertical
+    grid = _grid(seen, name, vertical, resolution_m)
+    frame = LocalFrame(name, grid.west, grid.south, vertical)
+    ordered = in_order(seen)
+    with MapWriter(out, replace=replace) as writer, workers_for(workers, scheduler) as crew:
+        job = Job(
+            out, writer.scratch, grid, frame, ordered, identity(frame, grid), parameters, days_of(ordered),
+            outliers=outliers, as_of=as_of,
+        )  # fmt: skip
+        done = run(job, crew, None, progress, seconds)
+        meta = dict(job.identity) | {
+            "version": version_of(job.identity, {tuple(e["tile"]): e["hash"] for e in done.entries}),
+            "parent": None,
+            "tiles": done.entries,
+            "sources": [described_source(s, done.counts_of(i)) for i, s in enumerate(ordered)],
+            "parameters": asdict(parameters) | {"outliers": outliers, "as_of": as_of and as_of.isoformat()},
+            "counts": done.counts,
+            "survey_dates": dates_of([s.surveyed.isoformat() if s.surveyed else None for s in ordered]),
+            "cleared": [],
+        }
+        meta["frame"] = dict(meta["frame"]) | {"geoid": geoid_name(vertical)}
+        return writer.publish(meta)
 
-    rasters = [source for source in seen if source.kind == "raster"]
-    if resolution_m is None:
-        resolution_m = max([min(r.resolution_m or FINEST_M for r in rasters)] if rasters else [FINEST_M])
-        resolution_m = max(resolution_m, FINEST_M)
-    grid = grid_over(seen, float(resolution_m))
-    counts = clouds.CloudCounts()
-    layers = _gather(seen, ground, grid, counts, report)
-    finished, cells = _finish(layers, grid, ground)
-    frame = {"crs": seen[0].crs, "origin_x": grid.west, "origin_y": grid.south, "vertical": str(seen[0].vertical)}
-    meta: dict[str, object] = {
+
+def look_at(surfaces: Files, terrains: Files, progress: Progress | None, **told: Any) -> list[Source]:
+    """Read the headers of all files.
+
+    Raises:
+        SurveyError, DatumError: as `inspect`; or the same file given twice.
+    """
+    asked = [(path, "surface") for path in expand(_paths(surfaces))] + [
+        (p, "terrain") for p in expand(_paths(terrains))
+    ]
+    found: dict[Path, Source] = {}
+    for number, (path, role) in enumerate(asked):
+        if path.resolve() in found:
+            raise SurveyError(
+                "the same file is given as surface and as terrain", file=path, field="--terrain", mend="Give the DTM."
+            )
+        found[path.resolve()] = inspect(path, role=role, **told)
+        if progress:
+            progress("look at files", number + 1, len(asked))
+    return list(found.values())
+
+
+def in_order(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """Sources in the order in which they are numbered: by content, so that paths and the order of naming do not count.
+
+    Raises:
+        SurveyError: the same content twice.
+    """
+    ordered = sorted(sources, key=lambda s: (s.role, s.sha256))
+    for one, other in zip(ordered, ordered[1:], strict=False):
+        if one.sha256 == other.sha256 and one.role == other.role:
+            raise SurveyError(f"holds the same as {one.path.name}", file=other.path, mend="Name it once.")
+    return tuple(replaced(s, path=s.path.absolute()) for s in ordered)  # a worker has another current directory
+
+
+def identity(frame: LocalFrame, grid: Grid) -> dict[str, Any]:
+    """The part of ``map.json`` that says where a map's cells lie."""
+    return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "frame": frame,
+        "frame": {
+            "crs": frame.crs,
+            "origin_x": frame.origin_x,
+            "origin_y": frame.origin_y,
+            "vertical": str(frame.vertical),
+        },
         "resolution_m": grid.cell_m,
         "size": [grid.nx, grid.ny],
-        "sources": [*(s.described("surface") for s in seen), *(s.described("terrain") for s in ground)],
-        "parameters": {
-            "unknown_nearby_m": UNKNOWN_NEARBY_M,
-            "unknown_margin_m": UNKNOWN_MARGIN_M,
-            "terrain_reach_m": TERRAIN_REACH_M,
-            "outlier_neighbours": clouds.NEIGHBOURS,
-            "outlier_deviations": clouds.DEVIATIONS,
-            "discard_below_m": clouds.BELOW_M,
-            "discard_alone_above_m": clouds.ALONE_M,
-            "discard_alone_within_m": clouds.NEARBY_M,
-        },
-        "counts": {
-            "points_read": counts.points,
-            "points_suspect": counts.suspect,
-            "points_discarded_below": counts.discarded_below,
-            "points_discarded_above": counts.discarded_above,
-            **cells,
-        },
     }
-    report("hash", 0, 1)
-    meta["version"] = content_hash(identity_of(meta), finished)
-    report("hash", 1, 1)
-    report("write", 0, 1)
-    write_map(out, meta, finished, grid, replace=replace)
-    report("write", 1, 1)
-    return CityMap.open(out)
+
+
+def days_of(sources: Sequence[Source]) -> tuple[int, ...]:
+    """Days since 1970-01-01 by number; 0 for number 0 and where the day is not known."""
+    return (0, *((s.surveyed - datetime.date(1970, 1, 1)).days if s.surveyed else 0 for s in sources))
+
+
+def dates_of(days: Sequence[str | None]) -> dict[str, str | None]:
+    """The oldest and the newest of some ISO dates."""
+    known = sorted(day for day in days if day)
+    return {"oldest": known[0] if known else None, "newest": known[-1] if known else None}
+
+
+def described_source(source: Source, counts: Mapping[str, int]) -> dict[str, Any]:
+    """The entry for ``map.json``: the file's name and hash, never its place."""
+    entry = {
+        "file": source.path.name,
+        "role": source.role,
+        "kind": source.kind,
+        "sha256": source.sha256,
+        "crs": source.stated.crs,
+        "vertical": str(source.stated.vertical),
+        "surveyed": source.surveyed.isoformat() if source.surveyed else None,
+        "error_m": source.error_m,
+        "withdrawn": False,
+    }
+    if source.kind == "raster":
+        entry["resolution_m"] = source.resolution_m
+    if source.points is not None:
+        entry["points"] = source.points
+    return entry | ({"counts": dict(sorted(counts.items()))} if counts else {})
+
+
+@dataclass
+class Done:
+    """What a run of the tasks brought about."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    by_source: dict[int, dict[str, int]] = field(default_factory=dict)
+    finished: list[Tile] = field(default_factory=list)
+
+    def counts_of(self, index: int) -> Mapping[str, int]:
+        """What was counted of one new source."""
+        return self.by_source.get(index, {})
+
+
+def run(
+    job: Job, crew: Workers, limit: Callable[[set[Tile]], tuple[list[Tile], list[Tile]]] | None,
+    progress: Progress | None, seconds: dict[str, float] | None,
+) -> Done:  # fmt: skip
+    """Read, merge and finish.
+
+    Args:
+        limit: for an update: which tiles to merge and which to finish, by those that the new sources touch. All of
+            them by default.
+    """
+    report = progress or (lambda stage, done, total: None)
+    spent: dict[str, float] = {} if seconds is None else seconds
+    done = Done()
+
+    def spend(taken: Mapping[str, float]) -> None:
+        for stage, value in taken.items():
+            spent[stage] = spent.get(stage, 0.0) + value
+
+    touched = _read(job, crew, done, spend, report)
+    every = job.grid.tiles()
+    to_merge, to_finish = limit(touched) if limit else (every, every)
+    far_shape = tuple(-(-n // FAR_BLOCK) for n in job.grid.shape)
+    far = Far(np.full(far_shape, -np.inf, np.float32), np.full(far_shape, np.inf, np.float32))
+    per_tile = TILE // FAR_BLOCK
+    for number, merged in enumerate(crew.map(tasks.merge_tile, [(job, tile) for tile in to_merge])):
+        bx, by = merged.tile[0] * per_tile, merged.tile[1] * per_tile
+        there = (slice(bx, bx + merged.high.shape[0]), slice(by, by + merged.high.shape[1]))
+        far.high[there], far.low[there] = merged.high, merged.low
+        spend(merged.seconds)
+        report("merge tiles", number + 1, len(to_merge))
+    if np.isneginf(far.high).all():
+        raise SurveyError("the survey holds no height at all", mend="Check the files' nodata values.")
+    np.savez(job.scratch / "far.npz", high=far.high, low=far.low)
+    for number, finished in enumerate(crew.map(tasks.finish_tile, [(job, tile) for tile in to_finish])):
+        done.entries.append(dict(finished.entry))
+        _add(done.counts, finished.counts)
+        spend(finished.seconds)
+        report("finish tiles", number + 1, len(to_finish))
+    done.entries.sort(key=lambda entry: entry["tile"][::-1])
+    done.counts = dict(sorted(done.counts.items()))
+    done.finished = to_finish
+    return done
+
+
+def _read(
+    job: Job, crew: Workers, done: Done, spend: Callable[[Mapping[str, float]], None], report: Progress
+) -> set[Tile]:
+    """Sort all sources but rasters into tiles; returns the tiles that any new source touches."""
+    touched: set[Tile] = set()
+    work: dict[Callable, list[tuple[Job, int, int]]] = {}
+    total = 0
+    for index, source in enumerate(job.sources):
+        if source.kind == "raster":
+            touched.update(job.grid.touching(*job.placing(index).box(source.bounds)))
+        elif source.kind == "cloud":
+            from utm.mapping.ingest import clouds
+
+            count = len(clouds.parts(source))
+            work.setdefault(tasks.read_cloud, []).extend((job, index, part) for part in range(count))
+            total += source.points or 0
+        else:
+            reader = tasks.read_model if source.kind == "model" else tasks.read_obstacles
+            work.setdefault(reader, []).append((job, index, 0))
+    for reader, items in work.items():
+        clouds_only = reader is tasks.read_cloud
+        points = 0
+        for number, read in enumerate(crew.map(reader, items)):
+            touched |= read.tiles
+            _add(done.by_source.setdefault(read.index, {}), read.counts)
+            if clouds_only:
+                _add(done.counts, read.counts)
+                points += read.counts["points_read"]
+                report("read points", points, max(total, points))
+            else:
+                report("read models", number + 1, len(items))
+            spend(read.seconds)
+    return touched
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + int(value)
 
 
 def _paths(files: Files) -> list[Path]:
     return [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
 
 
-def _check_terrain_given(seen: Sequence[Source], ground: Sequence[Source]) -> None:
-    if not ground:
-        raise SurveyError(
-            "a map needs the bare terrain: the legal ceiling is measured from it, and this version does not derive it",
-            field="--terrain",
-            mend="Name a terrain model of the same area: --terrain DTM.tif.",
-        )
-    for source in ground:
-        if source.kind != "raster":
+def _metres(field: str, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise SurveyError("must be a number of metres, zero or more", field=field, value=value)
+    return float(value)
+
+
+def _check_ground(sources: Sequence[Source]) -> None:
+    for source in sources:
+        if source.role == "terrain" and source.kind != "raster":
             raise SurveyError(
                 "a terrain model must be a GeoTIFF", file=source.path, field="--terrain", mend="Give a DTM raster."
             )
-    for path in {source.path.resolve() for source in seen} & {source.path.resolve() for source in ground}:
-        raise SurveyError(
-            "the same file is given as surface and as terrain", file=path, field="--terrain", mend="Give the DTM."
+
+
+def _grid(sources: Sequence[Source], crs: str, vertical: object, resolution_m: float | None) -> Grid:
+    rasters = [s.resolution_m for s in sources if s.kind == "raster" and s.role == "surface" and s.resolution_m]
+    if resolution_m is None:
+        resolution_m = max(min(rasters, default=FINEST_M), FINEST_M)
+    outline = [s for s in sources if s.role == "surface" and s.kind != "obstacles"]
+    anywhere = LocalFrame(crs, 0.0, 0.0, vertical)  # type: ignore[arg-type]
+    bounds = []
+    for source in outline:
+        half = source.step / 2
+        west, south, east, north = source.bounds
+        bounds.append(
+            placing.Placing(source.stated, anywhere).box((west - half, south - half, east + half, north + half))
         )
-
-
-def _check_one_frame(sources: Sequence[Source]) -> None:
-    first = sources[0]
-    for other in sources[1:]:
-        if other.crs != first.crs:
-            raise SurveyError(
-                f"is in {other.crs[:40]}, but {first.path.name} is in {first.crs[:40]}",
-                file=other.path, field="crs", mend=f"Reproject one: gdalwarp -t_srs {first.crs[:40]}.",
-            )  # fmt: skip
-        if other.vertical != first.vertical:
-            raise DatumError(
-                f"measures heights from {other.vertical}, but {first.path.name} from {first.vertical}",
-                file=other.path, field="vertical datum", mend="Convert one of them first.",
-            )  # fmt: skip
-
-
-def _gather(
-    seen: Sequence[Source], ground: Sequence[Source], grid: Grid, counts: clouds.CloudCounts, report: Progress
-) -> _Layers:
-    def low() -> Heights:
-        return np.full(grid.shape, -np.inf, np.float32)
-
-    def high() -> Heights:
-        return np.full(grid.shape, np.inf, np.float32)
-
-    terrain_low, terrain_high, surface, unused = high(), low(), low(), high()
-    for source in ground:
-        read_raster(source, grid, terrain_high, terrain_low, _staged(report, f"terrain {source.path.name}"))
-    for source in seen:
-        if source.kind == "raster":
-            read_raster(source, grid, surface, unused, _staged(report, f"surface {source.path.name}"))
-    from_raster = ~np.isneginf(surface)
-    returns = np.zeros(grid.shape, np.int32)
-    rejected = []
-    for source in seen:
-        if source.kind == "cloud":
-            stage = _staged(report, f"cloud {source.path.name}")
-            rejected.append(clouds.read_cloud(source, grid, surface, returns, stage))
-            counts.points += source.points or 0
-    accepted = surface.copy()
-    if rejected:
-        clouds.judge_rejected(np.concatenate(rejected), grid, terrain_high, surface, counts)
-    return _Layers(terrain_low, terrain_high, surface, from_raster, returns, surface > accepted)
-
-
-def _staged(report: Progress, stage: str) -> Callable[[int, int], None]:
-    return lambda done, total: report(stage, done, total)
-
-
-def _finish(layers: _Layers, grid: Grid, ground: Sequence[Source]) -> tuple[dict[str, NDArray], dict[str, int]]:
-    """Fill what nobody saw, and count it; returns the rasters of the map and the counts of cells."""
-    known = ~np.isneginf(layers.surface)
-    if not known.any():
-        raise SurveyError("the survey holds no height at all", mend="Check the files' nodata values.")
-    terrain, assumed = _whole_terrain(layers.terrain_low, grid, ground)
-    highest_ground = np.maximum(layers.terrain_high, terrain)  # a hole's assumed terrain counts as ground too
-    nearby = highest_nearby(layers.surface, max(1, int(np.ceil(UNKNOWN_NEARBY_M / grid.cell_m))))
-    surface = np.where(
-        known,
-        np.maximum(layers.surface, highest_ground),
-        np.maximum(nearby, highest_ground) + np.float32(UNKNOWN_MARGIN_M),
-    ).astype(np.float32)
-    status = np.where(known, Status.KNOWN, Status.UNKNOWN).astype(np.uint8)
-    for flag, cells in (
-        (Status.FROM_RASTER, layers.from_raster),
-        (Status.FROM_CLOUD, layers.returns > 0),
-        (Status.SUSPECT, layers.suspect),
-        (Status.TERRAIN_ASSUMED, assumed),
-    ):
-        status[cells] |= np.uint8(flag)
-    counts = {
-        "cells": int(known.size),
-        "cells_unknown": int((~known).sum()),
-        "cells_from_raster": int(layers.from_raster.sum()),
-        "cells_from_cloud": int((layers.returns > 0).sum()),
-        "cells_suspect": int(layers.suspect.sum()),
-        "cells_terrain_assumed": int(assumed.sum()),
-    }
-    return {"terrain": terrain, "surface": surface, "status": status}, counts
-
-
-def _whole_terrain(lowest: Heights, grid: Grid, ground: Sequence[Source]) -> tuple[Heights, NDArray[np.bool_]]:
-    missing = np.isposinf(lowest)
-    if not missing.any():
-        return lowest, missing
-    reach = int(np.ceil(TERRAIN_REACH_M / grid.cell_m))
-    beyond = np.isneginf(square_max(-lowest, reach))
-    if beyond.any():
-        ix, iy = np.argwhere(beyond)[0]
-        raise SurveyError(
-            f"the terrain model does not cover {beyond.mean():.1%} of the survey; the first place without is x "
-            f"{grid.west + (ix + 0.5) * grid.cell_m:.1f}, y {grid.south + (iy + 0.5) * grid.cell_m:.1f}",
-            file=ground[0].path,
-            field="--terrain",
-            mend="Give terrain for the whole survey, or crop the survey.",
-        )
-    return -highest_nearby(-lowest, max(1, int(np.ceil(UNKNOWN_NEARBY_M / grid.cell_m)))), missing
+    return grid_over(bounds, float(resolution_m))

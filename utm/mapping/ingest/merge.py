@@ -1,0 +1,222 @@
+"""Everything that was seen of one tile, put together.
+
+A new survey speaks for the cells that it saw: there, what an older version of the map knew from surveys is replaced.
+What a survey cannot see stays: models and vectors until they are withdrawn, suspects until a person clears them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utm.mapping.ingest.binning import Heights, rounded_up
+from utm.mapping.ingest.evidence import Evidence
+from utm.mapping.ingest.grid import TILE, Box
+from utm.mapping.ingest.state import (
+    ENTERED_DTYPE,
+    GROUND_CLASSIFIED,
+    GROUND_DTM,
+    GROUND_FILTERED,
+    GROUND_MODEL,
+    GROUND_NONE,
+    KEPT_DTYPE,
+    REJECTED_DTYPE,
+    TileState,
+)
+from utm.mapping.mapfile import RunKind, Status, TileContent
+
+
+@dataclass(frozen=True, eq=False)
+class RasterSeen:
+    """What one raster says of a tile: (nx, ny), -inf and +inf where nothing."""
+
+    source: int
+    error_m: float
+    highest: Heights
+    lowest: Heights
+
+
+@dataclass(frozen=True, eq=False)
+class PointsSeen:
+    """What one cloud, model or obstacle file says of a tile."""
+
+    source: int
+    error_m: float
+    is_model: bool
+    evidence: Evidence
+
+
+def merged(
+    box: Box,
+    surfaces: Sequence[RasterSeen],
+    terrains: Sequence[RasterSeen],
+    points: Sequence[PointsSeen],
+    before: TileState | None = None,
+) -> TileState:
+    """The state of a tile. The result depends on what is given, not on its order.
+
+    Args:
+        box: the tile's cells.
+        before: the tile as the version that is being updated knows it.
+    """
+    new = TileState.nothing(box)
+    for seen in sorted(surfaces, key=lambda s: s.source):
+        _raise_base(new, grown(seen.highest, seen.error_m), seen.source)
+        new.flags[~np.isneginf(seen.highest)] |= Status.FROM_RASTER
+        np.minimum(new.low, seen.lowest, out=new.low)
+    new.solid = new.base.copy()
+    rejected, entered = [], []
+    for seen in sorted(points, key=lambda s: s.source):
+        _add_returns(new, seen)
+        rejected.append(_rejected(box, seen))
+        entered.append(_entered(box, seen))
+        rank = GROUND_MODEL if seen.is_model else GROUND_CLASSIFIED
+        ix, iy = _cells(seen.evidence.ground_cells)
+        _add_ground(new, (ix, iy), seen.evidence.ground_low, seen.evidence.ground_high, rank)
+    for seen in sorted(terrains, key=lambda s: s.source):
+        known = np.isfinite(seen.lowest)
+        _add_ground(new, np.nonzero(known), seen.lowest[known], seen.highest[known], GROUND_DTM)
+    new.rejected = np.sort(np.concatenate([np.empty(0, REJECTED_DTYPE), *rejected]), order=["ix", "iy", "up", "source"])
+    new.entered = _sorted_entered([np.empty(0, ENTERED_DTYPE), *entered])
+    new.flags[new.entered["ix"] - box[0], new.entered["iy"] - box[1]] |= Status.FROM_MODEL
+    return new if before is None else _over(before, new)
+
+
+def grown(heights: Heights, error_m: float) -> Heights:
+    """Heights raised by a survey error, rounded up; -inf stays."""
+    return heights if error_m == 0 else rounded_up(heights.astype(np.float64) + error_m)
+
+
+def _cells(cells: NDArray[np.int32]) -> tuple[NDArray, NDArray]:
+    return cells // TILE, cells % TILE
+
+
+def _raise_base(state: TileState, heights: Heights, source: int) -> None:
+    higher = heights > state.base
+    state.base[higher] = heights[higher]
+    state.base_source[higher] = source
+
+
+def _add_returns(state: TileState, seen: PointsSeen) -> None:
+    found = seen.evidence
+    at = _cells(found.cells)
+    top = grown(found.top, seen.error_m)
+    higher = top > state.base[at]
+    where = (at[0][higher], at[1][higher])
+    state.base[where] = top[higher]
+    state.base_source[where] = seen.source
+    state.low[at] = np.minimum(state.low[at], found.low)
+    state.levels[at] |= found.levels
+    state.returns[at] += found.returns
+    state.error_m[at] = np.maximum(state.error_m[at], np.float32(seen.error_m))
+    state.flags[at] |= Status.FROM_CLOUD
+
+
+def _add_ground(state: TileState, at: tuple, low: NDArray, high: NDArray, rank: int) -> None:
+    """A higher rank replaces a lower one in its cell; equal ranks are joined."""
+    present = state.ground_rank[at]
+    for better, how in ((present < rank, "replace"), (present == rank, "join")):
+        where = tuple(axis[better] for axis in at)
+        if how == "replace":
+            state.ground_low[where], state.ground_high[where] = low[better], high[better]
+            state.ground_rank[where] = rank
+        else:
+            state.ground_low[where] = np.minimum(state.ground_low[where], low[better])
+            state.ground_high[where] = np.maximum(state.ground_high[where], high[better])
+
+
+def _rejected(box: Box, seen: PointsSeen) -> NDArray:
+    table = np.empty(len(seen.evidence.rejected_cells), REJECTED_DTYPE)
+    ix, iy = _cells(seen.evidence.rejected_cells)
+    table["ix"], table["iy"] = ix + box[0], iy + box[1]
+    table["up"] = grown(seen.evidence.rejected_up, seen.error_m)
+    table["source"] = seen.source
+    return table
+
+
+def _entered(box: Box, seen: PointsSeen) -> NDArray:
+    found = seen.evidence
+    table = np.empty(len(found.entered_cells), ENTERED_DTYPE)
+    ix, iy = _cells(found.entered_cells)
+    table["ix"], table["iy"] = ix + box[0], iy + box[1]
+    table["from_m"] = -grown(-found.entered_from, seen.error_m)
+    table["to_m"] = grown(found.entered_to, seen.error_m)
+    table["source"], table["surface"] = seen.source, found.entered_is_surface
+    return table
+
+
+def _sorted_entered(tables: Sequence[NDArray]) -> NDArray:
+    return np.unique(np.concatenate(tables))
+
+
+def _over(old: TileState, new: TileState) -> TileState:
+    """The new state laid over the old one, see the module's rule."""
+    saw = (new.flags & (Status.FROM_RASTER | Status.FROM_CLOUD)) != 0
+    for name in ("base", "base_source", "solid", "low", "levels", "returns", "error_m"):
+        getattr(old, name)[saw] = getattr(new, name)[saw]
+    old.flags[saw] = new.flags[saw] | (old.flags[saw] & Status.FROM_MODEL)
+    old.flags |= new.flags & Status.FROM_MODEL
+    better = (new.ground_rank > GROUND_NONE) & (new.ground_rank >= old.ground_rank)
+    for name in ("ground_low", "ground_high", "ground_rank"):
+        getattr(old, name)[better] = getattr(new, name)[better]
+    # A ground that was filtered from the old returns does not outlive them
+    stale = saw & (old.ground_rank == GROUND_FILTERED)
+    old.ground_low[stale], old.ground_high[stale], old.ground_rank[stale] = np.inf, -np.inf, GROUND_NONE
+    gone = (old.kept["kind"] == RunKind.SEEN) & saw[old.kept["ix"] - old.box[0], old.kept["iy"] - old.box[1]]
+    old.kept = old.kept[~gone]
+    old.rejected = new.rejected
+    old.entered = _sorted_entered([old.entered, new.entered])
+    return old
+
+
+def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozenset()) -> TileState:
+    """A tile of an existing map as a state: what it knew, without what it only assumed.
+
+    Args:
+        withdrawn: sources (1-based) whose entered things are dropped.
+    """
+    layers, runs = content.layers, content.runs
+    state = TileState.nothing(box)
+    status = layers["status"]
+    surveyed = (status & (Status.FROM_RASTER | Status.FROM_CLOUD)) != 0
+    state.base[surveyed] = layers["surface"][surveyed]
+    state.base_source[surveyed] = layers["source"][surveyed]
+    state.flags[:] = status & (Status.FROM_RASTER | Status.FROM_CLOUD)
+    base = runs[runs["kind"] == RunKind.BASE]
+    base = base[surveyed[base["ix"], base["iy"]]]
+    state.base[base["ix"], base["iy"]] = base["to_m"]
+    state.base_source[base["ix"], base["iy"]] = base["source"]
+    state.solid[surveyed] = state.base[surveyed]
+    known = (status & Status.TERRAIN_ASSUMED) == 0
+    state.ground_low[known] = state.ground_high[known] = layers["terrain"][known]
+    state.ground_rank[known] = GROUND_DTM
+    filtered = known & ((status & Status.TERRAIN_FILTERED) != 0)
+    state.ground_rank[filtered] = GROUND_FILTERED
+
+    def whole_map(kinds: tuple[RunKind, ...]) -> NDArray:
+        mine = runs[np.isin(runs["kind"], kinds)]
+        table = np.empty(len(mine), KEPT_DTYPE)
+        for name in mine.dtype.names or ():
+            table[name] = mine[name]
+        table["ix"] += box[0]
+        table["iy"] += box[1]
+        return table
+
+    state.kept = whole_map((RunKind.SEEN, RunKind.SUSPECT))
+    entered = whole_map((RunKind.ENTERED,))
+    entered = entered[~np.isin(entered["source"], sorted(withdrawn))]
+    state.entered = np.empty(len(entered), ENTERED_DTYPE)
+    for name in ("ix", "iy", "from_m", "to_m", "source"):
+        state.entered[name] = entered[name]
+    base_top = np.full(state.base.shape, np.inf, np.float32)
+    listed = runs[runs["kind"] == RunKind.BASE]
+    base_top[listed["ix"], listed["iy"]] = listed["to_m"]
+    grounded = entered["from_m"] <= base_top[entered["ix"] - box[0], entered["iy"] - box[1]]
+    state.entered["from_m"][grounded] = -np.inf
+    state.entered["surface"] = grounded
+    state.entered = np.unique(state.entered)
+    state.flags[state.entered["ix"] - box[0], state.entered["iy"] - box[1]] |= Status.FROM_MODEL
+    return state
