@@ -168,6 +168,8 @@ def _over(old: TileState, new: TileState) -> TileState:
     gone = (old.kept["kind"] == RunKind.SEEN) & saw[old.kept["ix"] - old.box[0], old.kept["iy"] - old.box[1]]
     old.kept = old.kept[~gone]
     old.rejected = new.rejected
+    old.fresh |= (new.flags != 0) | (new.ground_rank > GROUND_NONE)
+    old.fresh[new.rejected["ix"] - old.box[0], new.rejected["iy"] - old.box[1]] = True
     old.entered = _sorted_entered([old.entered, new.entered])
     return old
 
@@ -207,7 +209,9 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
 
     state.kept = whole_map((RunKind.SEEN, RunKind.SUSPECT))
     entered = whole_map((RunKind.ENTERED,))
-    entered = entered[~np.isin(entered["source"], sorted(withdrawn))]
+    dropped = np.isin(entered["source"], sorted(withdrawn))
+    state.fresh[entered["ix"][dropped] - box[0], entered["iy"][dropped] - box[1]] = True
+    entered = entered[~dropped]
     state.entered = np.empty(len(entered), ENTERED_DTYPE)
     for name in ("ix", "iy", "from_m", "to_m", "source"):
         state.entered[name] = entered[name]

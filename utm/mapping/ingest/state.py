@@ -55,6 +55,8 @@ class TileState:
     """Highest ground in the cell; -inf where none is known."""
     ground_rank: NDArray[np.uint8]
     """GROUND_*: how it is known."""
+    fresh: NDArray[np.bool_]
+    """Of these cells an update says something that the version before did not; False everywhere in a first build."""
     rejected: NDArray
     """REJECTED_DTYPE: returns that the outlier filter rejected, not yet judged."""
     entered: NDArray
@@ -65,7 +67,7 @@ class TileState:
 
     ARRAYS = (
         "base", "base_source", "solid", "low", "levels", "returns", "flags", "error_m", "ground_low", "ground_high",
-        "ground_rank",
+        "ground_rank", "fresh",
     )  # fmt: skip
     TABLES = ("rejected", "entered", "kept")
 
@@ -79,7 +81,7 @@ class TileState:
 
         return cls(
             box, full(-np.inf, "f4"), full(0, "u2"), full(-np.inf, "f4"), full(np.inf, "f4"), full(0, "u8"),
-            full(0, "i4"), full(0, "u1"), full(0, "f4"), full(np.inf, "f4"), full(-np.inf, "f4"), full(0, "u1"),
+            full(0, "i4"), full(0, "u1"), full(0, "f4"), full(np.inf, "f4"), full(-np.inf, "f4"), full(0, "u1"), full(0, "?"),
             np.empty(0, REJECTED_DTYPE), np.empty(0, ENTERED_DTYPE), np.empty(0, KEPT_DTYPE),
         )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The tasks of a build: read a part of a source, merge a tile, finish a tile. Each may run in any process, twice.
 
-    sources --read--> scratch/evidence/<tile>/<source>-<part> --merge--> scratch/state/<tile>/ --finish--> city/tiles/<tile>-<hash>
+    sources --read--> scratch/evidence/<tile>/<source>-<part> --merge--> scratch/state/<tile>/ --finish--> city
 
 Every task of one stage is done before the next stage begins: finishing a tile looks at the states of its neighbours.
 """
@@ -220,9 +220,16 @@ def finish_tile(task: tuple[Job, Tile]) -> Finished:
         done = finish(
             state, inner, _far(job.scratch / "far.npz"), job.parameters, np.array(job.days, np.uint16), job.grid.cell_m
         )
+        content = done.content
+        if job.before is not None:
+            halo = halo_cells(job.grid.cell_m, job.parameters)
+            changed = spread(state.fresh, halo)[inner[0] - state.box[0] :, inner[1] - state.box[1] :]
+            before = CityMap.open(job.out, job.before).tile_content(tile)
+            content = composed(before, content, changed[: inner[2] - inner[0], : inner[3] - inner[1]])
+        facts = {"counts": cells_counted(content), "stats": stats_of(content, inner, job.grid.cell_m)}
     with timed(seconds, "write"):
-        entry = write_tile(job.out, dict(job.identity), tile, done.content)
-    return Finished(entry | {"stats": done.stats}, done.counts, seconds | done.seconds)
+        entry = write_tile(job.out, dict(job.identity), tile, content)
+    return Finished(entry | facts, done.counts, seconds)
 
 
 def _reaches(job: Job, index: int, box: Box) -> bool:
