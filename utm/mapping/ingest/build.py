@@ -7,6 +7,7 @@ frame and the grid are laid, and the tasks are handed to the workers.
 from __future__ import annotations
 
 import datetime
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -91,14 +92,19 @@ def build_map(
     out = Path(out).absolute()
     check_place(out, replace=replace)
     parameters = Parameters(
-        unknown=unknown, unknown_margin_m=_metres("--unknown-margin", unknown_margin_m), ground=ground
+        unknown=unknown, unknown_margin_m=metres("--unknown-margin", unknown_margin_m), ground=ground
     )
-    told = dict(crs=crs, vertical=vertical_datum, surveyed=surveyed, error_m=_metres("--survey-error", error_m))
+    told = {
+        "crs": crs,
+        "vertical": vertical_datum,
+        "surveyed": surveyed,
+        "error_m": metres("--survey-error", error_m),
+    }
     seen = look_at(sources, terrain or (), progress, **told)
     described = [source for source in seen if source.kind != "obstacles"]
     if not any(source.role == "surface" for source in described):
         raise SurveyError("no survey was given", mend="Name a surface model, a point cloud or a city model.")
-    _check_ground(seen)
+    check_ground(seen)
     name = placing.map_crs(described, map_crs)
     vertical = next(source for source in described if source.role == "surface").stated.vertical
     grid = _grid(seen, name, vertical, resolution_m)
@@ -114,9 +120,9 @@ def build_map(
             "version": version_of(job.identity, {tuple(e["tile"]): e["hash"] for e in done.entries}),
             "parent": None,
             "tiles": done.entries,
-            "sources": [described_source(s, done.counts_of(i)) for i, s in enumerate(ordered)],
+            "sources": [described_source(s) | done.facts_of(i) for i, s in enumerate(ordered)],
             "parameters": asdict(parameters) | {"outliers": outliers, "as_of": as_of and as_of.isoformat()},
-            "counts": done.counts,
+            "counts": summed([done.counts, *(entry["counts"] for entry in done.entries)]),
             "survey_dates": dates_of([s.surveyed.isoformat() if s.surveyed else None for s in ordered]),
             "cleared": [],
         }
@@ -152,7 +158,7 @@ def in_order(sources: Sequence[Source]) -> tuple[Source, ...]:
         SurveyError: the same content twice.
     """
     ordered = sorted(sources, key=lambda s: (s.role, s.sha256))
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in itertools.pairwise(ordered):
         if one.sha256 == other.sha256 and one.role == other.role:
             raise SurveyError(f"holds the same as {one.path.name}", file=other.path, mend="Name it once.")
     return tuple(replaced(s, path=s.path.absolute()) for s in ordered)  # a worker has another current directory
@@ -185,7 +191,7 @@ def dates_of(days: Sequence[str | None]) -> dict[str, str | None]:
     return {"oldest": known[0] if known else None, "newest": known[-1] if known else None}
 
 
-def described_source(source: Source, counts: Mapping[str, int]) -> dict[str, Any]:
+def described_source(source: Source) -> dict[str, Any]:
     """The entry for ``map.json``: the file's name and hash, never its place."""
     entry = {
         "file": source.path.name,
@@ -202,7 +208,7 @@ def described_source(source: Source, counts: Mapping[str, int]) -> dict[str, Any
         entry["resolution_m"] = source.resolution_m
     if source.points is not None:
         entry["points"] = source.points
-    return entry | ({"counts": dict(sorted(counts.items()))} if counts else {})
+    return entry
 
 
 @dataclass
@@ -212,11 +218,24 @@ class Done:
     entries: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     by_source: dict[int, dict[str, int]] = field(default_factory=dict)
-    finished: list[Tile] = field(default_factory=list)
+    entered: dict[int, list[Tile]] = field(default_factory=dict)
 
-    def counts_of(self, index: int) -> Mapping[str, int]:
-        """What was counted of one new source."""
-        return self.by_source.get(index, {})
+    def facts_of(self, index: int) -> dict[str, Any]:
+        """What was found of one new source: counts, and the tiles into which a model or obstacles were entered."""
+        facts: dict[str, Any] = {}
+        if index in self.by_source:
+            facts["counts"] = dict(sorted(self.by_source[index].items()))
+        if index in self.entered:
+            facts["tiles"] = [list(tile) for tile in self.entered[index]]
+        return facts
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Counts by name, added up."""
+    total: dict[str, int] = {}
+    for more in counts:
+        _add(total, more)
+    return dict(sorted(total.items()))
 
 
 def run(
@@ -228,6 +247,7 @@ def run(
     Args:
         limit: for an update: which tiles to merge and which to finish, by those that the new sources touch. All of
             them by default.
+        known_tiles: the entries of the tiles of the map that is updated.
     """
     report = progress or (lambda stage, done, total: None)
     spent: dict[str, float] = {} if seconds is None else seconds
@@ -243,6 +263,9 @@ def run(
     far_shape = tuple(-(-n // FAR_BLOCK) for n in job.grid.shape)
     far = Far(np.full(far_shape, -np.inf, np.float32), np.full(far_shape, np.inf, np.float32))
     per_tile = TILE // FAR_BLOCK
+    for entry in known_tiles:  # tiles that are not merged are known by their extremes
+        there = tuple(slice(n * per_tile, (n + 1) * per_tile) for n in entry["tile"])
+        far.high[there], far.low[there] = entry["stats"]["surface_max_m"], entry["stats"]["terrain_min_m"]
     for number, merged in enumerate(crew.map(tasks.merge_tile, [(job, tile) for tile in to_merge])):
         bx, by = merged.tile[0] * per_tile, merged.tile[1] * per_tile
         there = (slice(bx, bx + merged.high.shape[0]), slice(by, by + merged.high.shape[1]))
@@ -258,8 +281,6 @@ def run(
         spend(finished.seconds)
         report("finish tiles", number + 1, len(to_finish))
     done.entries.sort(key=lambda entry: entry["tile"][::-1])
-    done.counts = dict(sorted(done.counts.items()))
-    done.finished = to_finish
     return done
 
 
@@ -293,6 +314,7 @@ def _read(
                 points += read.counts["points_read"]
                 report("read points", points, max(total, points))
             else:
+                done.entered[read.index] = sorted(read.tiles)
                 report("read models", number + 1, len(items))
             spend(read.seconds)
     return touched
@@ -307,13 +329,15 @@ def _paths(files: Files) -> list[Path]:
     return [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
 
 
-def _metres(field: str, value: float) -> float:
+def metres(field: str, value: float) -> float:
+    """The value, or SurveyError unless it is a number of metres, zero or more."""
     if not (math.isfinite(value) and value >= 0):
         raise SurveyError("must be a number of metres, zero or more", field=field, value=value)
     return float(value)
 
 
-def _check_ground(sources: Sequence[Source]) -> None:
+def check_ground(sources: Sequence[Source]) -> None:
+    """Raise SurveyError for a terrain model that is no raster."""
     for source in sources:
         if source.role == "terrain" and source.kind != "raster":
             raise SurveyError(

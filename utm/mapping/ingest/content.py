@@ -63,5 +63,3 @@ def without_suspects(content: TileContent, where: NDArray[np.bool_], days: NDArr
     np.add.at(number, (left["ix"], left["iy"]), 1)
     single = touched & (number == 1)
     return TileContent(layers=layers, runs=left[~single[left["ix"], left["iy"]]])
-
-
