@@ -4,6 +4,7 @@ from utm.core.clearance import HeightProfile, height_profile, least_distance
 from utm.core.columns import Columns, lowest_clear
 from utm.core.conflict import closest_approach, forbidden_delays, in_conflict, least_delay
 from utm.core.conformance import Judgement, judge
+from utm.core.field import clearance_field, halo_cells
 from utm.core.flightspace import FlightSpace, KeepOut, flight_space
 from utm.core.grid import GridPath, GridPlanner
 from utm.core.levels import corners_only, level_legs
@@ -18,11 +19,13 @@ __all__ = [
     "HeightProfile",
     "Judgement",
     "KeepOut",
+    "clearance_field",
     "closest_approach",
     "corners_only",
     "flight_space",
     "flight_time_s",
     "forbidden_delays",
+    "halo_cells",
     "height_profile",
     "in_conflict",
     "judge",
