@@ -7,15 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from utm.errors import SurveyError
+from utm.mapping.mapfile import MAX_CELLS, TILE, Box, Tile
 
-#: Cells along the edge of a tile. Tiles are counted from the map's south-west corner.
-TILE = 512
-MAX_CELLS = 2_000_000_000  # 7,600 tiles; a build holds a few at a time
-
-#: Which column and row of tiles, counted from the south-west.
-Tile = tuple[int, int]
-#: Cells ix0, iy0, ix1, iy1; the last two are one past the end.
-Box = tuple[int, int, int, int]
+__all__ = ["MAX_CELLS", "TILE", "Box", "Grid", "Tile", "grid_over"]
 
 
 @dataclass(frozen=True)
