@@ -239,9 +239,13 @@ def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def run(
-    job: Job, crew: Workers, limit: Callable[[set[Tile]], tuple[list[Tile], list[Tile]]] | None,
-    progress: Progress | None, seconds: dict[str, float] | None,
-) -> Done:  # fmt: skip
+    job: Job,
+    crew: Workers,
+    limit: Callable[[set[Tile]], tuple[list[Tile], list[Tile]]] | None,
+    progress: Progress | None,
+    seconds: dict[str, float] | None,
+    known_tiles: Sequence[Mapping[str, Any]] = (),
+) -> Done:
     """Read, merge and finish.
 
     Args:
