@@ -5,9 +5,13 @@ reference system, and what a height is measured from. Every height goes through 
 
     up in the map  --(+ geoid of the map's datum)-->  ellipsoid  --(- geoid of the other datum)-->  the other height
 
-Geoids: GSIGEO2011 from the ``japan-geoid`` package; EGM96 from PROJ's ``egm96_15.gtx`` (Debian and Ubuntu:
-package ``proj-data``). PROJ without the grid returns heights unchanged, 37 m wrong in Kaga, and a round trip does
-not notice; so ballpark transformations are forbidden and the grid is opened by its path.
+Geoids: GSIGEO2011 and JPGEO2024 from the ``japan-geoid`` package; EGM96 from PROJ's ``egm96_15.gtx`` (Debian and
+Ubuntu: package ``proj-data``); NAP and NAVD88 from the grids that PROJ's ``projsync`` fetches. PROJ without the grid
+returns heights unchanged, 37 m wrong in Kaga, and a round trip does not notice; so ballpark transformations are
+forbidden and a grid is opened by its path.
+
+The grid of NAP counts from the ellipsoid of ETRS89, taken for WGS84's here (less than 0.1 m). That of NAVD88 counts
+from NAD83(2011), which lies 0.5 to 1.5 m off; so the shift to ITRF2014 at epoch 2010.0 (NGS, EPSG:8970) is added.
 """
 
 from __future__ import annotations
@@ -34,7 +38,27 @@ _VERTICAL_NAMES = {
     "JGD2011": Datum.JGD2011,
     "GSIGEO2011": Datum.JGD2011,
     "EPSG:6695": Datum.JGD2011,
+    "JGD2024": Datum.JGD2024,
+    "JPGEO2024": Datum.JGD2024,
+    "NAP": Datum.NAP,
+    "EPSG:5709": Datum.NAP,
+    "NAVD88": Datum.NAVD88,
+    "EPSG:5703": Datum.NAVD88,
+    "EPSG:6360": Datum.NAVD88,
+    "EPSG:8228": Datum.NAVD88,
 }
+
+#: The same by the datum inside a vertical CRS without a code of its own, such as "NAVD88 height - Geoid18 (ftUS)".
+_VERTICAL_DATUMS = {
+    "EGM96 geoid": Datum.AMSL,
+    "Japanese Geodetic Datum 2011 (vertical)": Datum.JGD2011,
+    "Japanese Geodetic Datum 2024 (vertical)": Datum.JGD2024,
+    "Normaal Amsterdams Peil": Datum.NAP,
+    "North American Vertical Datum 1988": Datum.NAVD88,
+}
+
+#: Units of height, as surveyors write them, in metres.
+HEIGHT_UNITS = {"m": 1.0, "ft": 0.3048, "ftus": 1200 / 3937}
 
 
 def vertical_datum(name: str) -> Datum:
@@ -49,49 +73,141 @@ def vertical_datum(name: str) -> Datum:
     return datum
 
 
-def split_crs(crs: pyproj.CRS) -> tuple[pyproj.CRS, Datum | None]:
-    """The horizontal part of a CRS, and the vertical datum where it states one.
+@dataclass(frozen=True)
+class HeightReference:
+    """What heights are measured from, and in what."""
 
-    A three-dimensional geographic CRS states ellipsoid heights. A compound CRS whose vertical part is not one of
-    those that this engine can convert raises DatumError rather than being dropped.
+    datum: Datum
+    unit_m: float | None
+    """Metres in a unit of height; None where it is not said."""
+
+
+def height_reference(text: str) -> HeightReference:
+    """Datum and unit from what a surveyor writes: ``JGD2011``, ``NAVD88:ftUS``, ``EPSG:6360``.
+
+    A code of a vertical CRS states its unit, a bare name none; ``:m``, ``:ft`` (international) and ``:ftUS`` do.
+
+    Raises:
+        DatumError: an unknown datum or unit.
+    """
+    name, _, unit = text.strip().rpartition(":")
+    if name.upper() not in ("EPSG", ""):
+        if unit.lower() not in HEIGHT_UNITS:
+            raise DatumError("unknown unit of height", value=text, mend=f"Write {name}:m, {name}:ft or {name}:ftUS.")
+        return HeightReference(vertical_datum(name), HEIGHT_UNITS[unit.lower()])
+    datum = vertical_datum(text)
+    if not name:
+        return HeightReference(datum, None)
+    (axis,) = pyproj.CRS.from_user_input(text.strip()).axis_info
+    return HeightReference(datum, axis.unit_conversion_factor)
+
+
+def split_crs(crs: pyproj.CRS) -> tuple[pyproj.CRS, Datum | None]:
+    """The horizontal part of a CRS, and the vertical datum where it states one; as `split_reference`."""
+    horizontal, reference = split_reference(crs)
+    return horizontal, reference and reference.datum
+
+
+def split_reference(crs: pyproj.CRS) -> tuple[pyproj.CRS, HeightReference | None]:
+    """The horizontal part of a CRS, and what its heights mean where it states that.
+
+    A three-dimensional geographic or projected CRS states ellipsoid heights. A compound CRS whose vertical part is
+    not one of those that this engine knows raises DatumError rather than being dropped.
     """
     if crs.is_compound:
         horizontal, vertical = crs.sub_crs_list[0], crs.sub_crs_list[1]
-        authority = vertical.to_authority()
-        return horizontal, vertical_datum(":".join(authority) if authority else vertical.name)
-    if crs.is_geographic and len(crs.axis_info) == 3:
-        return crs.to_2d(), Datum.WGS84
+        datum = _VERTICAL_DATUMS.get(vertical.datum.name if vertical.datum else "")
+        if datum is None:
+            authority = vertical.to_authority()
+            datum = vertical_datum(":".join(authority) if authority else vertical.name)
+        (axis,) = vertical.axis_info
+        if axis.direction != "up":
+            raise DatumError("depths are no heights", value=vertical.name, mend="Turn them into heights.")
+        return horizontal, HeightReference(datum, axis.unit_conversion_factor)
+    if (crs.is_geographic or crs.is_projected) and len(crs.axis_info) == 3:
+        return crs.to_2d(), HeightReference(Datum.WGS84, crs.axis_info[2].unit_conversion_factor)
     return crs, None
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """A geoid as a file of PROJ's."""
+
+    geoid: str
+    file: str
+    variable: str
+    """Environment variable that names the file."""
+    get: str
+
+
+_GRIDS = {
+    Datum.AMSL: _Grid("EGM96", "egm96_15.gtx", "UTM_EGM96_GRID", "Install it with `apt-get install proj-data`"),
+    Datum.NAP: _Grid(
+        "NLGEO2018", "nl_nsgi_nlgeo2018.tif", "UTM_NAP_GRID", "Fetch it with `projsync --file nl_nsgi_nlgeo2018`"
+    ),
+    Datum.NAVD88: _Grid(
+        "GEOID18", "us_noaa_g2018u0.tif", "UTM_NAVD88_GRID", "Fetch it with `projsync --file us_noaa_g2018u0`"
+    ),
+}
+_GEOIDS = {
+    Datum.WGS84: "none (ellipsoid)",
+    Datum.AMSL: "EGM96 15'",
+    Datum.JGD2011: "GSIGEO2011",
+    Datum.JGD2024: "JPGEO2024 + Hrefconv2024",
+    Datum.NAP: "NLGEO2018",
+    Datum.NAVD88: "GEOID18",
+}
+
+
+def geoid_name(datum: Datum) -> str:
+    """The model by which heights of a datum are converted, as a map names it."""
+    if datum not in _GEOIDS:
+        raise DatumError("a height above ground has no geoid", value=str(datum))
+    return _GEOIDS[datum]
+
+
 @functools.cache
-def _gsigeo2011() -> object:
+def _japanese(datum: Datum) -> object:
     import japan_geoid
 
+    if datum is Datum.JGD2024:
+        return japan_geoid.load_embedded_jpgeo2024_hrefconv2024()
     return japan_geoid.load_embedded_gsigeo2011()
 
 
 @functools.cache
-def _egm96() -> pyproj.Transformer:
-    named = os.environ.get("UTM_EGM96_GRID")
+def _proj_grid(datum: Datum) -> pyproj.Transformer:
+    grid = _GRIDS[datum]
+    named = os.environ.get(grid.variable)
     folders = [
         *pyproj.datadir.get_data_dir().split(os.pathsep),
         pyproj.datadir.get_user_data_dir(),
         "/usr/share/proj",
     ]
-    candidates = [Path(named)] if named else [Path(folder) / "egm96_15.gtx" for folder in folders]
-    for grid in candidates:
-        if grid.is_file():
+    candidates = [Path(named)] if named else [Path(folder) / grid.file for folder in folders]
+    for path in candidates:
+        if path.is_file():
             return pyproj.Transformer.from_pipeline(
                 "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad "
-                f"+step +proj=vgridshift +grids={grid} +multiplier=1 "
+                f"+step +proj=vgridshift +grids={path} +multiplier=1 "
                 "+step +proj=unitconvert +xy_in=rad +xy_out=deg"
             )
     raise DatumError(
-        "the EGM96 geoid grid egm96_15.gtx is not on this machine",
+        f"the {grid.geoid} geoid grid {grid.file} is not on this machine",
         value=named,
-        mend="Install it with `apt-get install proj-data`, or name the file in UTM_EGM96_GRID.",
+        mend=f"{grid.get}, or name the file in {grid.variable}.",
     )
+
+
+@functools.cache
+def _nad83_to_itrf2014() -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs("EPSG:6319", "EPSG:7912", always_xy=True, allow_ballpark=False)
+
+
+def _nad83_ellipsoid_m(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height of the ellipsoid of NAD83(2011) above that of WGS84."""
+    _, _, height, _ = _nad83_to_itrf2014().transform(lon, lat, np.zeros(lon.shape), np.full(lon.shape, 2010.0))
+    return np.asarray(height, np.float64)
 
 
 def geoid_m(datum: Datum, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.float64]:
@@ -103,12 +219,14 @@ def geoid_m(datum: Datum, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.
     lon, lat = np.broadcast_arrays(np.asarray(lon_deg, np.float64), np.asarray(lat_deg, np.float64))
     if datum is Datum.WGS84:
         return np.zeros(lon.shape)
-    if datum is Datum.JGD2011:
-        flat = _gsigeo2011().get_heights(np.ascontiguousarray(lon.ravel()), np.ascontiguousarray(lat.ravel()))
+    if datum in (Datum.JGD2011, Datum.JGD2024):
+        flat = _japanese(datum).get_heights(np.ascontiguousarray(lon.ravel()), np.ascontiguousarray(lat.ravel()))
         undulation = np.asarray(flat, np.float64).reshape(lon.shape)
-    elif datum is Datum.AMSL:
-        _, _, undulation = _egm96().transform(lon, lat, np.zeros(lon.shape))
+    elif datum in _GRIDS:
+        _, _, undulation = _proj_grid(datum).transform(lon, lat, np.zeros(lon.shape))
         undulation = np.asarray(undulation, np.float64)
+        if datum is Datum.NAVD88:
+            undulation = undulation + _nad83_ellipsoid_m(lon, lat)
     else:
         raise DatumError("a height above ground has no geoid", value=str(datum))
     if not np.isfinite(undulation).all():

@@ -66,7 +66,7 @@ def _without_zone(time: datetime.time) -> datetime.time:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_text), AfterValidator(_of_our_days)]
 ClockTime = Annotated[datetime.time, BeforeValidator(_as_text), AfterValidator(_without_zone)]
-DatumName = Literal["AGL", "AMSL", "WGS84", "JGD2011"]
+DatumName = Literal["AGL", "AMSL", "WGS84", "JGD2011", "JGD2024", "NAP", "NAVD88"]
 
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _FIGURES = (
@@ -81,8 +81,8 @@ _FIGURES = (
 
 #: What to tell a person whose field failed, by the error's type or the field's last name.
 _MENDS = {
-    "datum": "Say what the height is measured from: AGL (above ground), AMSL (sea level by EGM96), WGS84 (ellipsoid) "
-    "or JGD2011.",
+    "datum": "Say what the height is measured from: AGL (above ground), AMSL (sea level by EGM96), WGS84 (ellipsoid), "
+    "JGD2011, JGD2024, NAP or NAVD88.",
     "height": 'Give it as {"value_m": 0, "datum": "AGL"}.',
     "lat": "Latitude is a number from -90 to 90.",
     "lon": "Longitude is a number from -180 to 180.",

@@ -19,6 +19,12 @@ class Datum(enum.StrEnum):
     """Above the WGS84 ellipsoid: what ASTM F3548 and a raw GNSS receiver speak."""
     JGD2011 = "JGD2011"
     """Orthometric height in Japan, JGD2011 (vertical), EPSG:6695, by the geoid GSIGEO2011."""
+    JGD2024 = "JGD2024"
+    """Orthometric height in Japan since April 2025, by the geoid JPGEO2024 and its corrections for islands."""
+    NAP = "NAP"
+    """Normaal Amsterdams Peil, the Netherlands, EPSG:5709, by the quasi-geoid NLGEO2018."""
+    NAVD88 = "NAVD88"
+    """North American Vertical Datum of 1988, EPSG:5703, by the geoid GEOID18 (conterminous United States)."""
 
 
 @dataclass(frozen=True, slots=True)
