@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.cli.test_commands import airspace, city, medicine, utm  # noqa: F401
 from utm.cli import output
 from utm.cli.fly import _news, _sightings_table
-from utm.cli.map import _print_facts
+from utm.cli.map_change import print_facts
 from utm.ops.flight import Phase, Update
 
 
@@ -37,7 +37,7 @@ def test_a_line_said_beside_progress_bars_is_printed_above_them(monkeypatch):
 
 
 def test_facts_are_one_row_each_unless_they_are_lists_of_things(capsys):
-    _print_facts({"size": [2000, 1000], "sources": [{"file": "a"}, {"file": "b"}]})
+    print_facts({"size": [2000, 1000], "sources": [{"file": "a"}, {"file": "b"}]})
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert any(line.split() == ["size", "2000", "1000"] for line in lines)
     assert any(line.split() == ["file", "b"] for line in lines)

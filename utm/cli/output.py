@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -117,42 +118,64 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """A progress bar on stderr, or None where nobody would see it.
+    """Progress bars on stderr with rate and time left, or None where nobody would see them.
 
     Yields:
-        ``update(stage, done, total)``.
+        ``update(stage, done, total)``, for any thread. The last word of a stage says what is counted: "read points".
     """
     if not sys.stderr.isatty():
         yield None
         return
     global _held
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Counted(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{si(task.completed)}/{si(task.total or 0)}", style="progress.download")
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{si(speed)} {task.fields['unit']}/s", style="progress.data.speed")
 
     with Progress(
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<24}"),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        Counted(),
+        Rate(),
+        TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
     ) as bars:
         tasks: dict[str, Any] = {}
+        furthest: dict[str, int] = {}
+        lock = threading.Lock()
 
         def update(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(f"{title}: {stage}", total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            with lock:  # two threads must neither make two bars of one stage nor move one back
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(f"{title}: {stage}", total=total, unit=unit_of(stage))
+                furthest[stage] = max(done, furthest.get(stage, 0))
+                bars.update(tasks[stage], completed=furthest[stage], total=total)
 
         _held = bars.console
         try:
             yield update
         finally:
             _held = None
+
+
+def unit_of(stage: str) -> str:
+    """What a stage counts: "points" of "read points", "tiles" of "finish tiles"; else parts of it."""
+    last = stage.split()[-1]
+    return last if last in ("points", "tiles", "rows", "files", "models", "cells", "features") else "parts"
+
+
+def si(number: float) -> str:
+    """A number in three or four digits with its SI prefix: 950, 12.3k, 4.56M."""
+    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= factor:
+            scaled = number / (1e3 if prefix == "k" else factor)
+            return f"{scaled:.3g}{prefix}" if scaled < 1000 else f"{scaled:.0f}{prefix}"
+    return f"{number:.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
+from utm.cli.places import lon_lat
 from utm.errors import InputError, UtmError
 
 
@@ -238,17 +239,9 @@ def schema(as_json) -> None:
     write_json(flight_plan_schema())
 
 
-def _pair(_ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
-    try:
-        lon, lat = (float(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not LON,LAT, for example 136.315,36.305", param=parameter) from None
-    return lon, lat
-
-
 @click.command()
-@click.option("--from", "start", required=True, metavar="LON,LAT", callback=_pair, help="Take-off place.")
-@click.option("--to", "goal", required=True, metavar="LON,LAT", callback=_pair, help="Landing place.")
+@click.option("--from", "start", required=True, metavar="LON,LAT", callback=lon_lat, help="Take-off place.")
+@click.option("--to", "goal", required=True, metavar="LON,LAT", callback=lon_lat, help="Landing place.")
 @click.option("--aircraft", default="quad", show_default=True, help="Aircraft class.")
 @click.option("--at", help="Departure, ISO 8601 with zone (default: now).")
 @click.option("--authorise", multiple=True, metavar="ZONE", help="A geo-zone that may be entered; may repeat.")
