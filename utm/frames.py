@@ -268,6 +268,13 @@ class LocalFrame:
                 value=self.crs,
                 mend="Give one, for example --crs EPSG:6675 (Ishikawa).",
             )
+        directions = {axis.direction for axis in crs.axis_info[:2]}
+        if directions != {"east", "north"}:
+            raise MapError(
+                f"a map needs a CRS that counts east and north, not {' and '.join(sorted(directions))}",
+                value=self.crs,
+                mend="Give one, for example the UTM zone of the place.",
+            )
         if self.vertical is Datum.AGL:
             raise DatumError("a map's heights cannot be above ground", value=str(self.vertical))
 
