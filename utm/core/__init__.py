@@ -10,6 +10,7 @@ from utm.core.grid import GridPath, GridPlanner
 from utm.core.levels import corners_only, level_legs
 from utm.core.sight import pull_string, segment_clear
 from utm.core.trajectory import flight_time_s, time_path
+from utm.core.voxels import Voxels, voxelise
 
 __all__ = [
     "Columns",
@@ -19,6 +20,7 @@ __all__ = [
     "HeightProfile",
     "Judgement",
     "KeepOut",
+    "Voxels",
     "clearance_field",
     "closest_approach",
     "corners_only",
@@ -36,4 +38,5 @@ __all__ = [
     "pull_string",
     "segment_clear",
     "time_path",
+    "voxelise",
 ]

@@ -108,28 +108,30 @@ class TileContent:
             raise ValueError("a surface lies below its terrain")
         if (((status & Status.KNOWN) != 0) == ((status & Status.UNKNOWN) != 0)).any():
             raise ValueError("a cell is neither known nor unknown, or both")
-        self._check_runs(shape)
+        check_runs(self.runs, surface)
 
-    def _check_runs(self, shape: tuple[int, int]) -> None:
-        runs = self.runs
-        if runs.dtype != RUN_DTYPE or runs.ndim != 1 or len(runs) > MAX_RUNS:
-            raise ValueError(f"runs must be a table of at most {MAX_RUNS} rows, is {runs.dtype} {runs.shape}")
-        if len(runs) == 0:
-            return
-        low, high = runs["from_m"], runs["to_m"]
-        if (runs["ix"] >= shape[0]).any() or (runs["iy"] >= shape[1]).any() or runs["kind"].max() > max(RunKind):
-            raise ValueError("a run lies outside the tile, or is of no kind")
-        if not (np.isfinite(high).all() and (low <= high).all()):
-            raise ValueError("a run ends below its beginning, or nowhere")
-        cell = runs["ix"].astype(np.int64) * shape[1] + runs["iy"]
-        same = np.diff(cell) == 0
-        if (np.diff(cell) < 0).any() or (low[1:] < low[:-1])[same].any():
-            raise ValueError("the runs are not sorted")
-        first = np.flatnonzero(np.concatenate([[True], ~same]))
-        if not np.isneginf(low[first]).all():
-            raise ValueError("the lowest run of a column has an end below")
-        if (np.maximum.reduceat(high, first) != self.layers["surface"].reshape(-1)[cell[first]]).any():
-            raise ValueError("the highest run of a column does not end at its surface")
+
+def check_runs(runs: NDArray, surface: NDArray) -> None:
+    """Raise ValueError unless runs are as `TileContent.runs` says, for a tile of this surface (nx, ny)."""
+    shape = surface.shape
+    if runs.dtype != RUN_DTYPE or runs.ndim != 1 or len(runs) > MAX_RUNS:
+        raise ValueError(f"runs must be a table of at most {MAX_RUNS} rows, is {runs.dtype} {runs.shape}")
+    if len(runs) == 0:
+        return
+    low, high = runs["from_m"], runs["to_m"]
+    if (runs["ix"] >= shape[0]).any() or (runs["iy"] >= shape[1]).any() or runs["kind"].max() > max(RunKind):
+        raise ValueError("a run lies outside the tile, or is of no kind")
+    if not (np.isfinite(high).all() and (low <= high).all()):
+        raise ValueError("a run ends below its beginning, or nowhere")
+    cell = runs["ix"].astype(np.int64) * shape[1] + runs["iy"]
+    same = np.diff(cell) == 0
+    if (np.diff(cell) < 0).any() or (low[1:] < low[:-1])[same].any():
+        raise ValueError("the runs are not sorted")
+    first = np.flatnonzero(np.concatenate([[True], ~same]))
+    if not np.isneginf(low[first]).all():
+        raise ValueError("the lowest run of a column has an end below")
+    if (np.maximum.reduceat(high, first) != surface.reshape(-1)[cell[first]]).any():
+        raise ValueError("the highest run of a column does not end at its surface")
 
 
 def _plain(identity: Mapping[str, object]) -> bytes:
