@@ -120,7 +120,7 @@ def content(runs=()):
         "age": np.zeros(shape, np.uint16),
     }
     layers["status"][3, 3] = Status.UNKNOWN | Status.TERRAIN_ASSUMED
-    table = np.array(runs, RUN_DTYPE)
+    table = np.array(list(runs), RUN_DTYPE)
     for ix, iy in np.unique(table[["ix", "iy"]]):
         layers["surface"][ix, iy] = table[(table["ix"] == ix) & (table["iy"] == iy)]["to_m"].max()
     return TileContent(layers=layers, runs=table)

@@ -21,6 +21,7 @@ from utm.errors import SurveyError
 from utm.frames import LocalFrame, geoid_name
 from utm.mapping.citymap import CityMap
 from utm.mapping.ingest import placing, tasks
+from utm.mapping.ingest.content import counted
 from utm.mapping.ingest.finish import FAR_BLOCK, Far, Parameters
 from utm.mapping.ingest.grid import TILE, Grid, Tile, grid_over
 from utm.mapping.ingest.source import Source
@@ -122,7 +123,7 @@ def build_map(
             "tiles": done.entries,
             "sources": [described_source(s) | done.facts_of(i) for i, s in enumerate(ordered)],
             "parameters": asdict(parameters) | {"outliers": outliers, "as_of": as_of and as_of.isoformat()},
-            "counts": summed([done.counts, *(entry["counts"] for entry in done.entries)]),
+            "counts": summed([done.counts, *(counted(entry["facts"]) for entry in done.entries)]),
             "survey_dates": dates_of([s.surveyed.isoformat() if s.surveyed else None for s in ordered]),
             "cleared": [],
         }
@@ -269,7 +270,7 @@ def run(
     per_tile = TILE // FAR_BLOCK
     for entry in known_tiles:  # tiles that are not merged are known by their extremes
         there = tuple(slice(n * per_tile, (n + 1) * per_tile) for n in entry["tile"])
-        far.high[there], far.low[there] = entry["stats"]["surface_max_m"], entry["stats"]["terrain_min_m"]
+        far.high[there], far.low[there] = entry["facts"]["surface_high_m"], entry["facts"]["terrain_low_m"]
     for number, merged in enumerate(crew.map(tasks.merge_tile, [(job, tile) for tile in to_merge])):
         bx, by = merged.tile[0] * per_tile, merged.tile[1] * per_tile
         there = (slice(bx, bx + merged.high.shape[0]), slice(by, by + merged.high.shape[1]))

@@ -18,10 +18,9 @@ from utm.errors import InputError, MapError
 from utm.mapping.citymap import CityMap
 from utm.mapping.diff import Difference, difference
 from utm.mapping.ingest.build import summed
-from utm.mapping.ingest.content import cells_counted, without_suspects
+from utm.mapping.ingest.content import counted, without_suspects
 from utm.mapping.ingest.grid import Grid
 from utm.mapping.ingest.store import MapWriter, write_tile
-from utm.mapping.ingest.tasks import stats_of
 from utm.mapping.ingest.update import days_by_number
 from utm.mapping.mapfile import Status, identity_of, version_of
 
@@ -67,9 +66,7 @@ def clear_suspects(
                 continue
             cells += int(where.sum())
             content = without_suspects(content, where, days)
-            entry = write_tile(before.path, identity_of(before.meta), tile, content)
-            facts = {"counts": cells_counted(content), "stats": stats_of(content, grid.box(tile), grid.cell_m)}
-            entries[tile] = entry | facts
+            entries[tile] = write_tile(before.path, identity_of(before.meta), tile, content)
         if not cells:
             raise MapError(
                 "no suspect lies there",
@@ -84,7 +81,7 @@ def clear_suspects(
             "version": version_of(identity_of(before.meta), {tile: e["hash"] for tile, e in entries.items()}),
             "parent": before.version,
             "tiles": tiles,
-            "counts": summed([points, *(entry["counts"] for entry in tiles)]),
+            "counts": summed([points, *(counted(entry["facts"]) for entry in tiles)]),
             "cleared": [*before.meta["cleared"], record],
         })  # fmt: skip
     return Cleared(after, cells, difference(before, after))

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from utm.mapping.mapfile import RunKind, Status, TileContent
 
-_COUNTED = {
-    "cells_unknown": Status.UNKNOWN,
-    "cells_from_raster": Status.FROM_RASTER,
-    "cells_from_cloud": Status.FROM_CLOUD,
-    "cells_from_model": Status.FROM_MODEL,
-    "cells_suspect": Status.SUSPECT,
-    "cells_terrain_assumed": Status.TERRAIN_ASSUMED,
-    "cells_terrain_filtered": Status.TERRAIN_FILTERED,
-}
 
-
-def cells_counted(content: TileContent) -> dict[str, int]:
-    """Cells by what is known of them, and runs by what they are."""
-    status, runs = content.layers["status"], content.runs
-    counts = {"cells": int(status.size)}
-    counts |= {name: int(((status & flag) != 0).sum()) for name, flag in _COUNTED.items()}
-    counts |= {f"runs_{kind.name.lower()}": int((runs["kind"] == kind).sum()) for kind in RunKind}
-    return counts
+def counted(facts: Mapping[str, Any]) -> dict[str, int]:
+    """Cells by what is known of them, from the facts of a tile in ``map.json``."""
+    names = ("suspect", "from_raster", "from_cloud", "from_model", "terrain_assumed", "terrain_filtered")
+    counts = {f"cells_{name}": facts[name] for name in names}
+    counts |= {name: facts[name] for name in ("cells", "runs", "columns_with_air")}
+    return counts | {"cells_unknown": facts["cells"] - facts["known"]}
 
 
 def composed(before: TileContent, after: TileContent, changed: NDArray[np.bool_]) -> TileContent:

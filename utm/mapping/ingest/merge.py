@@ -65,7 +65,7 @@ def merged(
     new = TileState.nothing(box)
     for seen in sorted(surfaces, key=lambda s: s.source):
         _raise_base(new, grown(seen.highest, seen.error_m), seen.source)
-        new.flags[~np.isneginf(seen.highest)] |= Status.FROM_RASTER
+        new.flags[~np.isneginf(seen.highest)] |= np.uint8(Status.FROM_RASTER)
         np.minimum(new.low, seen.lowest, out=new.low)
     new.solid = new.base.copy()
     rejected, entered = [], []
@@ -81,7 +81,7 @@ def merged(
         _add_ground(new, np.nonzero(known), seen.lowest[known], seen.highest[known], GROUND_DTM)
     new.rejected = np.sort(np.concatenate([np.empty(0, REJECTED_DTYPE), *rejected]), order=["ix", "iy", "up", "source"])
     new.entered = _sorted_entered([np.empty(0, ENTERED_DTYPE), *entered])
-    new.flags[new.entered["ix"] - box[0], new.entered["iy"] - box[1]] |= Status.FROM_MODEL
+    new.flags[new.entered["ix"] - box[0], new.entered["iy"] - box[1]] |= np.uint8(Status.FROM_MODEL)
     return new if before is None else _over(before, new)
 
 
@@ -112,7 +112,7 @@ def _add_returns(state: TileState, seen: PointsSeen) -> None:
     state.levels[at] |= found.levels
     state.returns[at] += found.returns
     state.error_m[at] = np.maximum(state.error_m[at], np.float32(seen.error_m))
-    state.flags[at] |= Status.FROM_CLOUD
+    state.flags[at] |= np.uint8(Status.FROM_CLOUD)
 
 
 def _add_ground(state: TileState, at: tuple, low: NDArray, high: NDArray, rank: int) -> None:
@@ -157,8 +157,8 @@ def _over(old: TileState, new: TileState) -> TileState:
     saw = (new.flags & (Status.FROM_RASTER | Status.FROM_CLOUD)) != 0
     for name in ("base", "base_source", "solid", "low", "levels", "returns", "error_m"):
         getattr(old, name)[saw] = getattr(new, name)[saw]
-    old.flags[saw] = new.flags[saw] | (old.flags[saw] & Status.FROM_MODEL)
-    old.flags |= new.flags & Status.FROM_MODEL
+    old.flags[saw] = new.flags[saw] | (old.flags[saw] & np.uint8(Status.FROM_MODEL))
+    old.flags |= new.flags & np.uint8(Status.FROM_MODEL)
     better = (new.ground_rank > GROUND_NONE) & (new.ground_rank >= old.ground_rank)
     for name in ("ground_low", "ground_high", "ground_rank"):
         getattr(old, name)[better] = getattr(new, name)[better]
@@ -222,5 +222,5 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
     state.entered["from_m"][grounded] = -np.inf
     state.entered["surface"] = grounded
     state.entered = np.unique(state.entered)
-    state.flags[state.entered["ix"] - box[0], state.entered["iy"] - box[1]] |= Status.FROM_MODEL
+    state.flags[state.entered["ix"] - box[0], state.entered["iy"] - box[1]] |= np.uint8(Status.FROM_MODEL)
     return state

@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 from utm.frames import LocalFrame
 from utm.mapping.citymap import CityMap
+from utm.mapping.ingest.content import composed
 from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.finish import Far, Parameters, finish, halo_cells, summary
 from utm.mapping.ingest.grid import TILE, Box, Grid, Tile
 from utm.mapping.ingest.merge import PointsSeen, RasterSeen, merged, recalled
+from utm.mapping.ingest.nearby import square_max
 from utm.mapping.ingest.placing import Placing
 from utm.mapping.ingest.source import Source
 from utm.mapping.ingest.state import TileState
@@ -223,13 +225,13 @@ def finish_tile(task: tuple[Job, Tile]) -> Finished:
         content = done.content
         if job.before is not None:
             halo = halo_cells(job.grid.cell_m, job.parameters)
-            changed = spread(state.fresh, halo)[inner[0] - state.box[0] :, inner[1] - state.box[1] :]
-            before = CityMap.open(job.out, job.before).tile_content(tile)
-            content = composed(before, content, changed[: inner[2] - inner[0], : inner[3] - inner[1]])
-        facts = {"counts": cells_counted(content), "stats": stats_of(content, inner, job.grid.cell_m)}
+            news = square_max(state.fresh.astype(np.float32), halo) > 0
+            x0, y0 = inner[0] - state.box[0], inner[1] - state.box[1]
+            news = news[x0 : x0 + inner[2] - inner[0], y0 : y0 + inner[3] - inner[1]]
+            content = composed(CityMap.open(job.out, job.before).tile_content(tile), content, news)
     with timed(seconds, "write"):
         entry = write_tile(job.out, dict(job.identity), tile, content)
-    return Finished(entry | facts, done.counts, seconds)
+    return Finished(entry, done.counts, seconds)
 
 
 def _reaches(job: Job, index: int, box: Box) -> bool:

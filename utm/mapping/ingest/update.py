@@ -28,6 +28,7 @@ from utm.mapping.ingest.build import (
     run,
     summed,
 )
+from utm.mapping.ingest.content import counted
 from utm.mapping.ingest.finish import Parameters
 from utm.mapping.ingest.grid import Grid, Tile
 from utm.mapping.ingest.store import MapWriter
@@ -113,7 +114,7 @@ def update_map(
             "tiles": all_tiles,
             "sources": entries + new,
             "counts": summed([{k: v for k, v in meta["counts"].items() if k.startswith("points_")}, done.counts]
-                             + [entry["counts"] for entry in all_tiles]),
+                             + [counted(entry["facts"]) for entry in all_tiles]),
             "survey_dates": dates_of([entry["surveyed"] for entry in entries + new]),
         }  # fmt: skip
         after = writer.publish(document)
