@@ -106,16 +106,16 @@ def _layout(path: Path) -> pointfile.Layout:
 
 def parts(source: Source) -> list[CloudPart]:
     """The parts of a cloud: a million points each or so, cut where LAZ chunks end."""
-    return list(_parts(source.path, source.sha256))
+    return list(_parts(source.path, source.sha256, PART, PART_BYTES))
 
 
 # Every task asks again; a city's file has thousands of chunks
 @functools.lru_cache(maxsize=256)
-def _parts(path: Path, _sha256: str) -> tuple[CloudPart, ...]:
+def _parts(path: Path, _sha256: str, most: int, most_bytes: int) -> tuple[CloudPart, ...]:
     if path.suffix.lower() in (".las", ".laz"):
-        ranges = las.ranges(path, PART, PART_BYTES)
+        ranges = las.ranges(path, most, most_bytes)
     else:
-        ranges = pointfile.ranges(_layout(path), PART, PART_BYTES)
+        ranges = pointfile.ranges(_layout(path), most, most_bytes)
     return tuple(CloudPart(start, count) for start, count in ranges)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
 
 from utm.errors import SurveyError
+from utm.mapping.ingest.pointfile import FARTHEST
 from utm.mapping.ingest.reading import MEND, first_line, reading
 
 WHAT = "LAS or LAZ file"
@@ -56,10 +57,11 @@ class Records:
 
     def coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """x, y, z in the units of the CRS, computed as laspy does."""
-        x, y, z = (
-            values * scale + offset
-            for values, scale, offset in zip((self.X, self.Y, self.Z), self.scales, self.offsets, strict=True)
-        )
+        with np.errstate(over="ignore"):  # an infinite one is outside of any bounds
+            x, y, z = (
+                values * scale + offset
+                for values, scale, offset in zip((self.X, self.Y, self.Z), self.scales, self.offsets, strict=True)
+            )
         return x, y, z
 
     def outside(self, *axes: NDArray[np.float64]) -> int:
@@ -87,8 +89,8 @@ def read_header(path: Path) -> tuple[LasHeader, str | None]:
     if header.point_count == 0:
         raise SurveyError("the cloud holds no points", file=path, mend="Leave it out.")
     low, high, scales = (np.asarray(values, np.float64) for values in (header.mins, header.maxs, header.scales))
-    usable = np.isfinite([*low, *high, *scales, *header.offsets]).all() and (scales > 0).all() and (low <= high).all()
-    if not usable:
+    usable = np.isfinite([*scales, *header.offsets]).all() and (scales > 0).all() and (low <= high).all()
+    if not usable or not (np.abs([low, high]) <= FARTHEST).all():
         raise SurveyError(
             "the header's bounds or scales are not usable numbers", file=path, field="bounds",
             value=(*low.tolist(), *high.tolist()), mend="Write the file again with its survey program.",
@@ -114,20 +116,23 @@ def _check_records(file: BinaryIO) -> None:
 
 
 def _check_points(file: BinaryIO, header: LasHeader) -> None:
-    """Raise ValueError when the file cannot hold the points that its header announces."""
+    """Raise ValueError when the file cannot hold the points that its header announces, or holds more."""
     count = header.point_count
     if header.are_points_compressed:
         chunks = _chunks(file, header)
-        if sum(chunks) < count:
-            raise ValueError(f"the header announces {count} points, its chunks {sum(chunks)}")
+        if not sum(chunks[:-1]) < count <= sum(chunks) and count:
+            raise ValueError(f"the header announces {count} points, its {len(chunks)} chunks hold up to {sum(chunks)}")
         return
-    room = (file.seek(0, 2) - header.offset_to_point_data) // header.point_format.size
+    end = file.seek(0, 2)
+    room = (end - header.offset_to_point_data) // header.point_format.size
     if count > room:
         raise ValueError(f"the header announces {count} points, the file has room for {room}")
+    if count < room and not header.number_of_evlrs and not header.start_of_waveform_data_packet_record:
+        raise ValueError(f"the header announces {count} points, but {room} follow")
 
 
 def _chunks(file: BinaryIO, header: LasHeader) -> list[int]:
-    """Points in each chunk of a LAZ file, the last one perhaps less; ValueError when the table cannot be true."""
+    """Points in each chunk of a LAZ file, the last one perhaps fewer; ValueError when the table cannot be true."""
     laszip = lazrs.LazVlr(header.vlrs[header.vlrs.index("LasZipVlr")].record_data)
     if laszip.item_size() != header.point_format.size:
         raise ValueError(f"records of {header.point_format.size} bytes are compressed as {laszip.item_size()}")
@@ -148,10 +153,10 @@ def _chunks(file: BinaryIO, header: LasHeader) -> list[int]:
     entries = lazrs.read_chunk_table(file, laszip)
     if sum(length for _, length in entries) > table - start - 8:
         raise ValueError("its chunks are longer than the file")
-    points = [min(int(count), header.point_count) for count, _ in entries]
-    if max(points, default=0) > MAX_CHUNK:
+    points = [int(count) for count, _ in entries]
+    if max(points, default=0) > MAX_CHUNK:  # lazrs takes memory for a whole one, however few points there are
         raise ValueError(
-            f"compressed in chunks of {max(points)} points, more than {MAX_CHUNK:,}; write it with LASzip's usual 50,000"
+            f"compressed in chunks of {max(points)} points, {MAX_CHUNK} are read; write it with LASzip's usual 50000"
         )
     return points
 

@@ -25,7 +25,7 @@ MAX_HEADER = 65_536
 #: Compressed PCD is decompressed as a whole.
 MAX_COMPRESSED = 512_000_000
 #: Nothing on this globe has larger coordinates, in whatever unit.
-_FARTHEST = 1e8
+FARTHEST = 1e8
 _SHORTEST_LINE = len("0 0 0\n")
 #: Coarser steps of float32 coordinates are told to whoever bins them, in units of the CRS.
 _FINE_STEP = 1e-3
@@ -124,11 +124,11 @@ def read_points(layout: Layout, start: int, count: int) -> NDArray[np.float64]:
     Raises:
         SurveyError: fewer points than the header promises, more, or coordinates that are not usable numbers.
     """
-    with reading(layout.path, layout.what):
+    with reading(layout.path, layout.what), np.errstate(invalid="ignore"):  # said below, as an error
         points = {"ascii": _from_text, "binary": _from_records, "compressed": _from_compressed}[layout.encoding](
             layout, start, count
         )
-    sound = (np.abs(points) <= _FARTHEST).all(axis=1)  # false for NaN
+    sound = (np.abs(points) <= FARTHEST).all(axis=1)  # false for NaN
     if not sound.all():
         number = int(sound.argmin())
         raise SurveyError(
