@@ -118,7 +118,7 @@ class Airspace:
 
         Raises:
             InputError: there is none, or its file is damaged.
-            MapError: its map is gone or is no longer the one it was made for.
+            MapError: its map is gone, or no longer holds the version that it was made for.
             StoreError: its database is gone.
         """
         path = Path(path)
@@ -137,13 +137,14 @@ class Airspace:
             ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"is damaged ({error})", file=file, mend="Restore it from a backup.") from error
-        city_map = CityMap.open(map_path)
-        if city_map.version != version:
+        try:
+            city_map = CityMap.open(map_path, version)  # which need not be the current one any more
+        except MapError as error:
             raise MapError(
-                f"is version {city_map.version[:12]}, but this airspace was made for {version[:12]}",
-                file=city_map.path,
-                mend="Put the old map back, or make a new airspace.",
-            )
+                f"this airspace was made for version {version[:12]} of its map, which cannot be opened ({error})",
+                file=map_path,
+                mend="Put the map back, or make a new airspace.",
+            ) from error
         if database is None and not (path / "airspace.db").is_file():
             raise StoreError(f"{path / 'airspace.db'} is gone")
         store = Store(database or f"sqlite:///{path.absolute() / 'airspace.db'}")

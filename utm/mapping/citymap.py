@@ -38,7 +38,7 @@ from utm.mapping.mapfile import (
 from utm.mapping.runs import solid_at
 from utm.mapping.tilecache import TileCache
 from utm.mapping.tilefile import read_layer, read_runs, read_tile
-from utm.mapping.versions import Version, find_version, no_such_version, versions_of
+from utm.mapping.versions import find_version, no_such_version, versions_of
 from utm.model import Datum
 
 #: The most that `CityMap.voxels` hands out at once (a byte each).
@@ -133,8 +133,8 @@ class CityMap:
             raise MapError(str(error), file=self.path, field="survey_dates", mend=MEND) from None
         return oldest, newest
 
-    def versions(self) -> list[Version]:
-        """Every version in the directory, the current one first, then back in time.
+    def versions(self) -> list[dict[str, object]]:
+        """Every version in the directory (`versions_of`), the current one first, then back in time.
 
         Raises:
             MapError: one of them cannot be read.
@@ -191,14 +191,14 @@ class CityMap:
             out[here] = block[there] if block is not None else read_layer(folder, name, shape, there)
         return out
 
-    def runs(self, east0: float, north0: float, east1: float, north1: float) -> NDArray:
-        """ALL solid runs of the columns that hold air, among the cells that touch a box in metres; the cells of the
-        whole map are counted (`MAP_RUN_DTYPE`), sorted by ix, iy, from_m.
+    def runs(self, box_m: tuple[float, float, float, float]) -> NDArray:
+        """ALL solid runs of the columns that hold air, among the cells that touch a box (west, south, east, north) in
+        metres; the cells of the whole map are counted (`MAP_RUN_DTYPE`), sorted by ix, iy, from_m.
 
         Raises:
             MapError: as `window`.
         """
-        return self._runs_in(self.cells(east0, north0, east1, north1))
+        return self._runs_in(self.cells(*box_m))
 
     def voxels(
         self, east0: float, north0: float, east1: float, north1: float, low_m: float, high_m: float, cell_m: float
@@ -470,7 +470,8 @@ class CityMap:
         else:
             order = np.argsort(number, kind="stable")
             found, begins = np.unique(number[order], return_index=True)
-        for tile_number, begin, end in zip(found, begins, [*begins[1:], number.size], strict=True):
+        ends = [*begins[1:], number.size][: len(begins)]  # none for no points
+        for tile_number, begin, end in zip(found, begins, ends, strict=True):
             points = order[begin:end]
             tx, ty = int(tile_number % across), int(tile_number // across)
             yield (tx, ty), points, ix[points] - tx * TILE, iy[points] - ty * TILE

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from utm.errors import MapError
 from utm.mapping.mapfile import MEND, read_meta, version_file
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What is told of one version."""
-
-    version: str
-    parent: str | None
-    """The version that was current before; None for the first, or where that could not be read."""
-    current: bool
-    oldest: str | None
-    """Day of its oldest survey (ISO)."""
-    newest: str | None
-    sources: int
-    bytes: int
-    """Size of its tiles, which other versions may share."""
-
-
-def versions_of(path: Path) -> list[Version]:
+def versions_of(path: Path) -> list[dict[str, object]]:
     """Every version in a map's directory: the current one, then back along the parents, then any that lie beside (what
     a killed writer had finished but not made current).
+
+    Returns:
+        for each: version, parent (the one that was current before, or None), current (bool), survey_dates, sources (how
+        many), cleared (how often suspects were), bytes (of its tiles, which other versions may share).
 
     Raises:
         MapError: one of them cannot be read.
@@ -73,9 +60,13 @@ def _files(path: Path) -> list[Path]:
     return sorted((path / "versions").glob("*.json"))
 
 
-def _told(meta: dict, *, current: bool) -> Version:
-    dates = meta["survey_dates"]
-    size = sum(entry["bytes"] for entry in meta["tiles"])
-    return Version(
-        meta["version"], meta["parent"], current, dates.get("oldest"), dates.get("newest"), len(meta["sources"]), size
-    )
+def _told(meta: dict, *, current: bool) -> dict[str, object]:
+    return {
+        "version": meta["version"],
+        "parent": meta["parent"],
+        "current": current,
+        "survey_dates": meta["survey_dates"],
+        "sources": len(meta["sources"]),
+        "cleared": len(meta.get("cleared", [])),
+        "bytes": sum(entry["bytes"] for entry in meta["tiles"]),
+    }
