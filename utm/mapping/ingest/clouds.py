@@ -20,7 +20,16 @@ from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.grid import Grid, Tile
 from utm.mapping.ingest.outliers import reject
 from utm.mapping.ingest.placing import Placing
-from utm.mapping.ingest.returns import ACCEPTED, GROUND, REJECTED, Covered, cells_of, record_cells, sorted_into_tiles
+from utm.mapping.ingest.returns import (
+    ACCEPTED,
+    GROUND,
+    REJECTED,
+    Covered,
+    cells_of,
+    cells_touched,
+    record_cells,
+    sorted_into_tiles,
+)
 from utm.mapping.ingest.source import Role, Source
 from utm.mapping.ingest.sources import sha256
 from utm.mapping.ingest.statement import stated
@@ -148,10 +157,10 @@ def read_part(source: Source, part: CloudPart, placing: Placing, grid: Grid, *, 
     else:
         x, y, z = _coordinates(source, records, points)
         placed = east, north, up = _placed(source, placing, x, y, z)
-        west, south = east, north
         if source.step:
-            west, east, south, north = _footprint(source, placing, x, y, z)
-        covered = cells_of(west, east, south, north, grid)
+            covered = cells_touched(*_footprint(source, placing, x, y, z), grid)
+        else:
+            covered = cells_of(east, north, grid)
     watch.stop("bin")
     bad = noise
     if outliers:

@@ -80,7 +80,7 @@ def read_header(path: Path) -> tuple[LasHeader, str | None]:
     """
     with reading(path, WHAT), path.open("rb") as file:
         _check_records(file)
-        header = LasHeader.read_from(file)
+        header = LasHeader.read_from(file, read_evlrs=True)
         _check_points(file, header)
         try:
             stated = header.parse_crs()
@@ -123,11 +123,11 @@ def _check_points(file: BinaryIO, header: LasHeader) -> None:
         if not sum(chunks[:-1]) < count <= sum(chunks) and count:
             raise ValueError(f"the header announces {count} points, its {len(chunks)} chunks hold up to {sum(chunks)}")
         return
-    end = file.seek(0, 2)
+    end = header.start_of_first_evlr if header.number_of_evlrs else file.seek(0, 2)
     room = (end - header.offset_to_point_data) // header.point_format.size
     if count > room:
         raise ValueError(f"the header announces {count} points, the file has room for {room}")
-    if count < room and not header.number_of_evlrs and not header.start_of_waveform_data_packet_record:
+    if count < room and not header.start_of_waveform_data_packet_record:
         raise ValueError(f"the header announces {count} points, but {room} follow")
 
 

@@ -101,19 +101,31 @@ def _stretch_cells(west, east, south, north, cell_m, nx, ny, slack, ix0, ix1, iy
             ix0[k], ix1[k] = 0, -1
 
 
-def cells_of(
+def cells_of(east: NDArray[np.float64], north: NDArray[np.float64], grid: Grid) -> Covered:
+    """The cell of each point; (n,) metres from the map's south-west corner, finite."""
+    return _covered(east, east, north, north, grid, 0.0)
+
+
+def cells_touched(
     west: NDArray[np.float64],
     east: NDArray[np.float64],
     south: NDArray[np.float64],
     north: NDArray[np.float64],
     grid: Grid,
 ) -> Covered:
-    """The cells that rectangles touch; (n,) metres from the map's south-west corner, finite.
+    """Every cell that rectangles touch, or nearly; (n,) metres from the map's south-west corner, finite."""
+    return _covered(west, east, south, north, grid, _SLACK)
 
-    A point, given as a rectangle without width (the same array twice), touches one cell.
-    """
+
+def _covered(
+    west: NDArray[np.float64],
+    east: NDArray[np.float64],
+    south: NDArray[np.float64],
+    north: NDArray[np.float64],
+    grid: Grid,
+    slack: float,
+) -> Covered:
     covered = Covered.empty(len(west))
-    slack = 0.0 if west is east and south is north else _SLACK
     _stretch_cells(
         west, east, south, north, grid.cell_m, grid.nx, grid.ny, slack,
         covered.ix0, covered.ix1, covered.iy0, covered.iy1,
