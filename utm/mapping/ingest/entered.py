@@ -52,9 +52,8 @@ class Entered:
 
     def evidence(self) -> dict[Tile, Evidence]:
         """All of it by tile, heights rounded to the blocking side."""
-        cells, start, end, surface = (np.concatenate(parts) for parts in zip(*self._solids, strict=True)) if (
-            self._solids
-        ) else (np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, bool))  # fmt: skip
+        nothing = (np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, bool))
+        cells, start, end, surface = (np.concatenate(parts) for parts in zip(nothing, *self._solids, strict=True))
         # of solids that reach the ground only the highest of a cell says anything
         grounded = np.isneginf(start)
         kept = [(cells[~grounded], start[~grounded], end[~grounded], surface[~grounded])]
@@ -86,7 +85,7 @@ class Entered:
     def _by_tile(self, cells: NDArray[np.int64]) -> list[tuple[Tile, NDArray[np.int32], slice]]:
         rows = -(-self.grid.ny // TILE)
         tiles, begins = np.unique(cells // TILE**2, return_index=True)
-        ends = [*begins[1:].tolist(), len(cells)]
+        ends = [*begins.tolist(), len(cells)][1:]
         return [
             ((int(tile) // rows, int(tile) % rows), (cells[a:b] % TILE**2).astype(np.int32), slice(a, b))
             for tile, a, b in zip(tiles, begins.tolist(), ends, strict=True)
