@@ -60,7 +60,7 @@ class ClearanceWindow:
     lowest_m: NDArray[np.float64]
     """(nx, ny) ``up`` of the bottom of the lowest free voxel; ``inf`` where none is free."""
     highest_m: NDArray[np.float64]
-    """(nx, ny) ``up`` of the top of the band for a centre line, over the voxel's lowest terrain; ``-inf`` off the map."""
+    """(nx, ny) ``up`` of the top of the band for a centre line, above its lowest terrain; ``-inf`` off the map."""
     cached: Literal["computed", "memory", "disk", "repaired"]
     """Where it came from; ``repaired``: the file in the cache was damaged, and has been computed and written anew."""
 
