@@ -247,10 +247,13 @@ def _read_placed(source, placing, grid, box, raster, highest, lowest) -> None:  
 
 
 def _pixels(raster: rasterio.DatasetReader, bounds: Bounds) -> tuple[slice, slice]:
-    """Columns and rows of the raster that a rectangle in its CRS reaches."""
-    west, south, east, north = bounds
+    """Columns and rows of the raster whose cells may reach into a rectangle in its CRS."""
+    t = raster.transform
+    # The rectangle around a cell that lies askew reaches beyond the cell itself
+    beyond = 2 * (abs(t.a) + abs(t.b) + abs(t.d) + abs(t.e))
+    west, south, east, north = bounds[0] - beyond, bounds[1] - beyond, bounds[2] + beyond, bounds[3] + beyond
     x, y = np.array([west, east, east, west]), np.array([south, south, north, north])
-    found = np.column_stack(on_ground(~raster.transform, x, y))
+    found = np.column_stack(on_ground(~t, x, y))
     (c0, r0), (c1, r1) = np.floor(found.min(axis=0)), np.ceil(found.max(axis=0))
     columns = slice(int(np.clip(c0, 0, raster.width)), int(np.clip(c1, 0, raster.width)))
     rows = slice(int(np.clip(r0, 0, raster.height)), int(np.clip(r1, 0, raster.height)))
