@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 
 def bin_raster(values, valid, start_x, start_y, step, cell, highest, lowest):
@@ -19,3 +19,31 @@ def bin_raster(values, valid, start_x, start_y, step, cell, highest, lowest):
                     if wide > 1e-6 * cell and tall > 1e-6 * cell:
                         highest[ix, iy] = max(highest[ix, iy], values[r, c])
                         lowest[ix, iy] = min(lowest[ix, iy], values[r, c])
+
+
+def sort_returns(rectangles, up, kind, grid):
+    """Returns by map cell: {(ix, iy): (accepted, ground, rejected)}, lists of heights; and how many lie off the map.
+
+    rectangles (n, 4): west, east, south, north, metres from the map's edge. A point lies in one cell, a rectangle in
+    every cell that it touches or nearly touches. The far edge belongs to the last cell. Ground is accepted too.
+    """
+    near = 1e-6
+
+    def touched(low, high, cells):
+        low, high = low / grid.cell_m, high / grid.cell_m
+        if high < -near or low > cells + near:
+            return []
+        if low == high:
+            return [min(max(math.floor(low), 0), cells - 1)]
+        return [n for n in range(cells) if n <= high + near and low - near < n + 1] or [0 if high < 0 else cells - 1]
+
+    found, off = {}, 0
+    for (west, east, south, north), height, what in zip(rectangles, up, kind, strict=True):
+        places = [(ix, iy) for ix in touched(west, east, grid.nx) for iy in touched(south, north, grid.ny)]
+        off += not places
+        for place in places:
+            accepted, ground, rejected = found.setdefault(place, ([], [], []))
+            (rejected if what == 2 else accepted).append(height)
+            if what == 1:
+                ground.append(height)
+    return found, off

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -63,62 +62,3 @@ def test_points_are_binned_by_their_maximum(cells, z):
             mine = z[(cells == (ix, iy)).all(axis=1)]
             assert count[ix, iy] == len(mine)
             assert highest[ix, iy] == (mine.max() if len(mine) else -np.inf)
-
-
-@FEW
-@given(
-    heights=hnp.arrays(
-        np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=HEIGHTS | st.just(-np.inf)
-    ),
-    radius=st.integers(0, 11),
-)
-def test_square_max(heights, radius):
-    np.testing.assert_array_equal(binning.square_max(heights, radius), oracles.square_max(heights, radius))
-
-
-@FEW
-@given(
-    known=hnp.arrays(np.float32, (11, 9), elements=st.one_of(st.just(-np.inf), st.just(-np.inf), HEIGHTS)),
-    seen=st.tuples(st.integers(0, 10), st.integers(0, 8)),
-    radius=st.integers(1, 4),
-)
-def test_unknown_ground_takes_the_highest_nearby(known, seen, radius):
-    known[seen] = 7.0
-    filled = binning.highest_nearby(known, radius)
-    np.testing.assert_array_equal(filled, oracles.highest_nearby(known, radius))
-    assert (filled[np.isfinite(known)] == known[np.isfinite(known)]).all()
-
-
-@FEW
-@given(
-    cells=hnp.arrays(np.int64, (25, 2), elements=st.integers(0, 6)),
-    z=hnp.arrays(np.float32, 25, elements=st.floats(-40, 900, width=32)),
-    highest=hnp.arrays(np.float32, (7, 7), elements=st.one_of(st.just(-np.inf), st.floats(0, 60, width=32))),
-)
-def test_rejected_returns_are_judged_as_the_rule_says(cells, z, highest):
-    ground = np.full((7, 7), 5.0, np.float32)
-    slow = highest.copy()
-    z = np.sort(z)
-    ix, iy = cells[:, 0].copy(), cells[:, 1].copy()
-    found = binning.judge_suspects(ix, iy, z, ground, highest, 1.0, 180.0, 2)
-    np.testing.assert_array_equal(found, oracles.judge(ix, iy, z, ground, slow, 1.0, 180.0, 2))
-    np.testing.assert_array_equal(highest, slow)
-
-
-@pytest.mark.parametrize(
-    ("heights", "kept"),
-    [
-        ([400.0], [False]),
-        ([3.0], [False]),
-        ([30.0, 60.0, 300.0], [True, True, False]),
-        ([60.0, 180.0, 330.0, 500.0], [True, True, True, True]),
-        ([189.0], [True]),
-        ([191.0], [False]),
-    ],
-)
-def test_a_mast_of_lone_returns_is_kept_whole_and_a_lone_return_in_the_sky_is_not(heights, kept):
-    ground = np.full((9, 9), 10.0, np.float32)
-    highest = np.full((9, 9), -np.inf, np.float32)
-    here = np.full(len(heights), 4)
-    verdict = binning.judge_suspects(here, here, np.array(heights, np.float32), ground, highest, 1.0, 180.0, 3)
-    assert (verdict == 0).tolist() == kept
