@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.mapping.made_maps import made_layers, made_map, wire_runs
 from tests.mapping.voxel_maps import ArrayMap, town
 from utm.core import Columns, flight_space, lowest_clear
 from utm.errors import MapError
@@ -139,6 +140,24 @@ def test_a_cliff_beside_the_window_is_read_as_far_as_it_matters():
     window = clearance_window(city, RULES, (62, 40, 100, 60))
     assert city.reads[0][4] > 280  # not down to the sea
     assert window.origin_m[2] == 300.0
+
+
+def test_a_map_on_disk_gives_the_window_that_its_arrays_give(tmp_path):
+    layers = made_layers((530, 90), seed=2)
+    runs = wire_runs(layers, np.arange(490, 525), np.full(35, 40), above=16.0)
+    city = made_map(tmp_path / "city", layers, runs, cell=2.0)
+    columns: dict[tuple[int, int], list] = {}
+    for run in runs.tolist():
+        columns.setdefault(run[:2], []).append(run[2:4])
+    arrays = ArrayMap(layers["terrain"], layers["surface"], 2.0, columns, closed=True)
+    cache = ClearanceCache(tmp_path / "cache")
+    for cell_m, box in ((2.0, (990, 60, 1030, 110)), (4.0, (980, 130, 1080, 190))):
+        one, other = (clearance_window(m, RULES, box, cell_m, cache=cache) for m in (city, arrays))
+        assert one.cached == other.cached == "computed"
+        np.testing.assert_array_equal(one.distance_m, other.distance_m)
+        np.testing.assert_array_equal(one.free, other.free)
+    under_the_wire = clearance_window(city, RULES, (990, 60, 1030, 110)).free[:, 10]
+    assert under_the_wire.any(axis=1).all()
 
 
 # -- the cache

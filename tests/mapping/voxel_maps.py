@@ -20,6 +20,8 @@ class ArrayMap:
     surface_m: NDArray[np.float32]
     resolution_m: float = 2.0
     runs: dict[tuple[int, int], list[tuple[float, float]]] = field(default_factory=dict)
+    closed: bool = False
+    """Whether a run that ends on the face of a voxel blocks the one beyond, as `CityMap` has it."""
     reads: list[tuple[float, ...]] = field(default_factory=list)
 
     @property
@@ -50,7 +52,7 @@ class ArrayMap:
         return {"terrain": self.terrain_m, "surface": self.surface_m}[name][ix0:ix1, iy0:iy1]
 
     def voxels(self, east0, north0, east1, north1, low_m, high_m, cell_m):
-        """Closed boxes: a voxel is blocked if any solid touches it; one voxel more than asked on the upper sides."""
+        """One voxel more than asked on the upper sides, as a reader may hand out."""
         self.reads.append((east0, north0, east1, north1, low_m, high_m))
         low = np.floor(np.array([east0, north0, low_m]) / cell_m).astype(int)
         high = np.floor(np.array([east1, north1, high_m]) / cell_m).astype(int) + 1
@@ -63,6 +65,8 @@ class ArrayMap:
                 for iy in range((low[1] + j) * factor, min((low[1] + j + 1) * factor, self.size[1])):
                     for start, end in self.runs.get((ix, iy), [(-np.inf, self.surface_m[ix, iy])]):
                         blocked[i, j] |= (bottoms < end) & (bottoms + cell_m > start)
+                        if self.closed:
+                            blocked[i, j] |= (bottoms == end) | (bottoms + cell_m == start)
         return SimpleNamespace(origin_m=low * cell_m, cell_m=cell_m, blocked=blocked)
 
 
