@@ -79,45 +79,48 @@ class GmlReader:
             SurveyError: not XML, cut off, coordinates that are none, two CRS in one file.
         """
         self._refuse_document_types()
-        ended = False
         owners: list[tuple[etree._Element, Element]] = []
-        try:
-            events = etree.iterparse(
-                str(self.path), events=("start", "end"), tag=_TAGS, resolve_entities=False, no_network=True,
-                load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True,
-            )  # fmt: skip
-            for event, node in events:
-                name = _name(node)
-                if event == "start":
-                    if name in _OWNERS or name == "TINRelief":
-                        owners.append((node, Element()))
-                    continue
-                if name in _POLYGONS:
-                    if owners:
-                        yield from self._polygon(node, name, owners)
-                    _forget(node)
-                elif name == "Envelope":
-                    self._envelope(node)
-                elif name == "measuredHeight":
-                    if owners and node.getparent() is owners[-1][0]:
-                        owners[-1][1].measured_height_m = self._height(node)
-                elif name in _OTHER_RELIEFS:
-                    self.counts[f"{name} (not used)"] += 1
-                elif name in _MEMBERS:
-                    for child in node:
-                        if _name(child) not in (*USES, "ReliefFeature"):
-                            self.counts[f"{_name(child)} (not used)"] += 1
-                    _forget(node)
-                else:
-                    yield from self._owner(name, owners)
-            ended = events.root is not None
-            namespace = etree.QName(events.root).namespace or "" if ended else ""
-        except etree.XMLSyntaxError as error:
-            raise SurveyError(f"not readable CityGML: {first_line(error)}", file=self.path, mend=MEND) from error
+        # a file of our own: lxml would leave its own open where the XML breaks off
+        with self.path.open("rb") as file:
+            try:
+                events = etree.iterparse(
+                    file, events=("start", "end"), tag=_TAGS, resolve_entities=False, no_network=True, load_dtd=False,
+                    huge_tree=True, remove_comments=True, remove_pis=True,
+                )  # fmt: skip
+                for event, node in events:
+                    yield from self._event(event, node, _name(node), owners)
+            except etree.XMLSyntaxError as error:
+                raise SurveyError(f"not readable CityGML: {first_line(error)}", file=self.path, mend=MEND) from error
+        namespace = etree.QName(events.root).namespace or "" if events.root is not None else ""
         if "citygml/3" in namespace:
             raise SurveyError("CityGML 3 is not read", file=self.path, mend="Convert it to CityGML 2 or CityJSON.")
-        if not ended or "citygml" not in namespace:
+        if "citygml" not in namespace:
             raise SurveyError("not a CityGML file", file=self.path, value=namespace or None, mend=MEND)
+
+    def _event(
+        self, event: str, node: etree._Element, name: str, owners: list[tuple[etree._Element, Element]]
+    ) -> Iterator[CityObject]:
+        if event == "start":
+            if name in _OWNERS or name == "TINRelief":
+                owners.append((node, Element()))
+        elif name in _POLYGONS:
+            if owners:
+                yield from self._polygon(node, name, owners)
+            _forget(node)
+        elif name == "Envelope":
+            self._envelope(node)
+        elif name == "measuredHeight":
+            if owners and node.getparent() is owners[-1][0]:
+                owners[-1][1].measured_height_m = self._height(node)
+        elif name in _OTHER_RELIEFS:
+            self.counts[f"{name} (not used)"] += 1
+        elif name in _MEMBERS:
+            for child in node:
+                if _name(child) not in (*USES, "ReliefFeature"):
+                    self.counts[f"{_name(child)} (not used)"] += 1
+            _forget(node)
+        else:
+            yield from self._owner(node, name, owners)
 
     def _refuse_document_types(self) -> None:
         size = self.path.stat().st_size
@@ -222,9 +225,14 @@ class GmlReader:
         elif level is not None:
             element.by_lod.setdefault(level, []).append(polygon)
 
-    def _owner(self, name: str, owners: list[tuple[etree._Element, Element]]) -> Iterator[CityObject]:
+    def _owner(
+        self, node: etree._Element, name: str, owners: list[tuple[etree._Element, Element]]
+    ) -> Iterator[CityObject]:
         """At the end of an object: hand it on, or, when it is a part, leave it with its whole."""
-        node, element = owners.pop()
+        if not owners or owners[-1][0] is not node:
+            # where the XML breaks off, libxml2 ends elements that never began, before it says so
+            raise SurveyError(f"not readable CityGML: a {name} ends that never began", file=self.path, mend=MEND)
+        _, element = owners.pop()
         if owners:
             owners[-1][1].parts.append(element)
             owners[-1][1].parts.extend(element.parts)

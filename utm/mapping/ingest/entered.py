@@ -47,8 +47,10 @@ class Entered:
             self._solids.append((cell[begins], low, high, np.zeros(len(begins), bool)))
 
     def ground(self, ix: NDArray, iy: NDArray, low: NDArray, high: NDArray, *, is_terrain: bool) -> None:
-        """Ground in cells: lowest and highest. In a cell where a terrain speaks, the feet of buildings do not."""
-        self._ground[is_terrain].append(_joined(self._keys(ix, iy), low, high))
+        """Ground in cells: lowest and highest of a terrain, lowest of the foot of a building. In a cell where a terrain
+        speaks, the feet do not."""
+        cells, lowest, highest = _joined(self._keys(ix, iy), low, high)
+        self._ground[is_terrain].append((cells, lowest, highest if is_terrain else lowest))
 
     def evidence(self) -> dict[Tile, Evidence]:
         """All of it by tile, heights rounded to the blocking side."""
@@ -97,6 +99,7 @@ class Entered:
             _joined(*(np.concatenate(parts) for parts in zip(empty, *self._ground[kind], strict=True)))
             for kind in (True, False)
         )
+        feet = (feet[0], feet[1], feet[1])
         mine = ~np.isin(feet[0], terrain[0])
         rows = [np.concatenate([a, b[mine]]) for a, b in zip(terrain, feet, strict=True)]
         order = np.argsort(rows[0], kind="stable")
