@@ -1,6 +1,7 @@
 """Geodesy against absolute, published figures. A round trip proves nothing: it also passes when both ways are wrong."""
 
 import os
+import struct
 import subprocess
 import sys
 
@@ -11,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utm.errors import DatumError, InputError, MapError
-from utm.frames import LocalFrame, check_lonlat, geoid_m, split_crs, vertical_datum
+from utm.frames import (
+    HEIGHT_UNITS,
+    LocalFrame,
+    check_lonlat,
+    geoid_m,
+    geoid_name,
+    height_reference,
+    split_crs,
+    split_reference,
+    vertical_datum,
+)
 from utm.model import Datum, Waypoint
 
 KAGA = (136.3, 36.3)
@@ -78,6 +89,45 @@ def test_a_missing_grid_is_an_error_and_never_37_metres():
     assert done.stdout == ""
     assert "utm.errors.DatumError: the EGM96 geoid grid egm96_15.gtx is not on this machine" in done.stderr
     assert "UTM_EGM96_GRID" in done.stderr
+
+
+def test_geoids_have_names_for_the_map():
+    assert geoid_name(Datum.JGD2011) == "GSIGEO2011"
+    assert geoid_name(Datum.AMSL) == "EGM96 15'"
+    assert geoid_name(Datum.NAP) == "NLGEO2018"
+    assert all(geoid_name(datum) for datum in Datum if datum is not Datum.AGL)
+    with pytest.raises(DatumError, match="above ground has no geoid"):
+        geoid_name(Datum.AGL)
+
+
+GRIDS = {
+    Datum.NAP: ("UTM_NAP_GRID", "nl_nsgi_nlgeo2018", (5.0, 52.0), 0.0),
+    # The ellipsoid of NAD83(2011) lies 1.12 m below that of ITRF2014 at 40 N 90 W, epoch 2010.0 (NGS, EPSG:8970)
+    Datum.NAVD88: ("UTM_NAVD88_GRID", "us_noaa_g2018u0", (-90.0, 40.0), -1.12),
+}
+
+
+@pytest.mark.parametrize("datum", GRIDS)
+def test_a_grid_is_asked_for_by_name_and_read_where_it_is_named(tmp_path, datum):
+    variable, grid, (lon, lat), ellipsoid_m = GRIDS[datum]
+    code = f"from utm.frames import geoid_m; from utm.model import Datum; print(geoid_m(Datum.{datum}, {lon}, {lat}))"
+
+    def run(path):
+        environment = os.environ | {variable: str(path)}
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+        )
+
+    missing = run(tmp_path / "absent.tif")
+    assert missing.returncode != 0
+    assert f"geoid grid {grid}.tif is not on this machine" in missing.stderr
+    assert f"Fetch it with `projsync --file {grid}`, or name the file in {variable}." in missing.stderr
+    # A grid of 43.21 m over the whole place, in NTv2's older cousin GTX: corner, steps, rows, columns, heights
+    flat = tmp_path / "flat.gtx"
+    header = struct.pack(">4d2i", lat - 2, lon - 2, 1.0, 1.0, 5, 5)
+    flat.write_bytes(header + np.full(25, 43.21, ">f4").tobytes())
+    found = run(flat)
+    assert float(found.stdout) == pytest.approx(43.21 + ellipsoid_m, abs=0.005), found.stderr
 
 
 # ---- heights
@@ -200,6 +250,48 @@ def test_names_of_vertical_datums():
     assert vertical_datum("EGM96") is Datum.AMSL
     with pytest.raises(DatumError, match="Use one of"):
         vertical_datum("MSL-ish")
+
+
+@pytest.mark.parametrize(
+    ("text", "datum", "unit_m"),
+    [
+        ("JGD2011", Datum.JGD2011, None),
+        (" nap ", Datum.NAP, None),
+        ("NAVD88:ft", Datum.NAVD88, 0.3048),
+        ("navd88:FTUS", Datum.NAVD88, 1200 / 3937),
+        ("EPSG:6360", Datum.NAVD88, 1200 / 3937),
+        ("EPSG:8228", Datum.NAVD88, 0.3048),
+        ("EPSG:5703", Datum.NAVD88, 1.0),
+        ("epsg:5709", Datum.NAP, 1.0),
+        ("EPSG:5773", Datum.AMSL, 1.0),
+    ],
+)
+def test_heights_and_their_unit_in_a_surveyors_words(text, datum, unit_m):
+    reference = height_reference(text)
+    assert reference.datum is datum
+    assert reference.unit_m == (unit_m if unit_m is None else pytest.approx(unit_m, rel=1e-12))
+
+
+@pytest.mark.parametrize("text", ["", ":", "EPSG:", "EPSG:6360:ft", "NAVD88:", "NAVD88:yd", ":ft", "EPSG:27700"])
+def test_heights_in_words_that_nobody_knows(text):
+    with pytest.raises(DatumError, match="unknown"):
+        height_reference(text)
+
+
+def test_three_dimensions_and_compounds_state_their_heights_in_their_unit():
+    assert split_reference(pyproj.CRS.from_user_input("EPSG:2225+6360"))[1].unit_m == pytest.approx(
+        HEIGHT_UNITS["ftus"]
+    )
+    horizontal, reference = split_reference(pyproj.CRS.from_epsg(6675).to_3d())
+    assert (horizontal.to_epsg(), reference.datum, reference.unit_m) == (6675, Datum.WGS84, 1.0)
+    with pytest.raises(DatumError, match="depths are no heights"):
+        split_reference(pyproj.CRS.from_user_input("EPSG:2225+6358"))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:2048", "EPSG:3031"])
+def test_a_map_counts_east_and_north(crs):
+    with pytest.raises(MapError, match="counts east and north"):
+        LocalFrame(crs, 0.0, 0.0, Datum.WGS84)
 
 
 @pytest.mark.parametrize(

@@ -90,16 +90,14 @@ def height_reference(text: str) -> HeightReference:
     Raises:
         DatumError: an unknown datum or unit.
     """
-    name, _, unit = text.strip().rpartition(":")
-    if name.upper() not in ("EPSG", ""):
-        if unit.lower() not in HEIGHT_UNITS:
-            raise DatumError("unknown unit of height", value=text, mend=f"Write {name}:m, {name}:ft or {name}:ftUS.")
-        return HeightReference(vertical_datum(name), HEIGHT_UNITS[unit.lower()])
-    datum = vertical_datum(text)
-    if not name:
-        return HeightReference(datum, None)
-    (axis,) = pyproj.CRS.from_user_input(text.strip()).axis_info
-    return HeightReference(datum, axis.unit_conversion_factor)
+    name, colon, unit = text.strip().partition(":")
+    if name.upper() == "EPSG":
+        datum = vertical_datum(text)
+        (axis,) = pyproj.CRS.from_user_input(text.strip()).axis_info
+        return HeightReference(datum, axis.unit_conversion_factor)
+    if colon and unit.lower() not in HEIGHT_UNITS:
+        raise DatumError("unknown unit of height", value=text, mend=f"Write {name}:m, {name}:ft or {name}:ftUS.")
+    return HeightReference(vertical_datum(name), HEIGHT_UNITS.get(unit.lower()))
 
 
 def split_crs(crs: pyproj.CRS) -> tuple[pyproj.CRS, Datum | None]:

@@ -1,167 +1,164 @@
-"""Survey files that cannot become a map: one line that says which, why and the mend."""
+"""Which files a survey is made of, and files that are none: one line that says which, why and the mend."""
 
-import contextlib
+import datetime
+import hashlib
+import json
+import re
+import sys
 
-import numpy as np
 import pytest
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning
 
-from tests.mapping.survey_files import COMPOUND, SOUTH, WEST, ground_points, plain, write_laz, write_tif
-from utm.errors import DatumError, InputError, SurveyError
-from utm.mapping.ingest import build_map
-from utm.mapping.ingest.sources import inspect
+from tests.mapping.survey_files import plain, write_tif
+from tests.repo import shared_data
+from utm.errors import SurveyError
+from utm.mapping.ingest.sources import expand, inspect, sha256
+from utm.mapping.ingest.statement import stated
 from utm.model import Datum
 
 
-def refused(tmp_path, dtm, *sources, error=SurveyError, **options) -> str:
-    """Build, expect a refusal, and check what holds for every refusal; returns the message."""
-    with pytest.raises(error) as caught:
-        build_map(sources, tmp_path / "map", terrain=dtm, **options)
+def look(path, **options):
+    return inspect(path, **({"role": "surface", "crs": None, "vertical": None} | options))
+
+
+def refusal(path, **options) -> str:
+    with pytest.raises(SurveyError) as caught:
+        look(path, **options)
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 400
-    assert not (tmp_path / "map").exists()
-    assert not list(tmp_path.glob(".map*"))
+    assert message.startswith(f"{path}: ")
     return message
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.3, 0.6, 0.9, 0.999])
-def test_truncated_rasters(survey, tmp_path, share):
-    whole = write_tif(
-        tmp_path / "whole.tif", np.random.default_rng(1).normal(20, 3, (120, 80)).astype(np.float32), compress="deflate"
-    )
-    data = whole.read_bytes()
-    cut = tmp_path / "cut.tif"
-    cut.write_bytes(data[: int(len(data) * share)])
-    message = refused(tmp_path, survey.dtm, cut)
-    assert message.startswith(f"{cut}: ")
+# ---- expand
 
 
-@pytest.mark.parametrize("share", [0.0, 0.002, 0.02, 0.1, 0.3, 0.6, 0.9, 0.999])
-@pytest.mark.parametrize("suffix", [".laz", ".las"])
-def test_truncated_clouds(survey, tmp_path, share, suffix):
-    whole = write_laz(tmp_path / f"whole{suffix}", survey.points)
-    data = whole.read_bytes()
-    cut = tmp_path / f"cut{suffix}"
-    cut.write_bytes(data[: int(len(data) * share)])
-    message = refused(tmp_path, survey.dtm, survey.dsm, cut)
-    assert message.startswith(f"{cut}: ")
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.laz", "a.tif", "notes.txt", "deep/c.laz", "deep/er/d.LAZ", "odd[1].tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_clouds_with_garbled_bytes_never_end_in_a_traceback(survey, tmp_path, seed):
-    rng = np.random.default_rng(seed)
-    data = bytearray(survey.cloud.read_bytes())
-    for place in rng.integers(0, len(data) if seed % 2 else 1200, 40):
-        data[place] = rng.integers(0, 256)
-    bad = tmp_path / "garbled.laz"
-    bad.write_bytes(bytes(data))
-    with contextlib.suppress(InputError):  # some bytes may change without harm
-        build_map([survey.dsm, bad], tmp_path / "map", terrain=survey.dtm)
+def names(paths, folder):
+    return [str(path.relative_to(folder)) for path in paths]
 
 
-def test_files_that_are_not_what_they_say(survey, tmp_path):
-    for name, what in (("notes.tif", "GeoTIFF"), ("notes.laz", "LAS or LAZ"), ("notes.las", "LAS or LAZ")):
-        (tmp_path / name).write_text("Dear surveyor, please find the files on the other disk. " * 20)
-        assert f"{name}: not a readable {what}" in refused(tmp_path, survey.dtm, tmp_path / name)
+def test_patterns_stand_for_files(folder):
+    assert names(expand(folder / "*.laz"), folder) == ["b.laz"]
+    assert names(expand(str(folder / "**" / "*.[lL][aA][zZ]")), folder) == ["b.laz", "deep/c.laz", "deep/er/d.LAZ"]
+    assert names(expand([folder / "deep" / "?.laz", folder / "a.tif"]), folder) == ["a.tif", "deep/c.laz"]
+    # A file that is called like a pattern is that file
+    assert names(expand(folder / "odd[1].tif"), folder) == ["odd[1].tif"]
+
+
+def test_a_folder_stands_for_the_survey_files_in_it(folder):
+    assert names(expand(folder), folder) == ["a.tif", "b.laz", "odd[1].tif"]
+    (folder / "empty").mkdir()
+    with pytest.raises(SurveyError, match=r"empty: the folder holds no survey file\. Name the files, or a pattern"):
+        expand(folder / "empty")
+
+
+def test_each_file_counts_once(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "link.laz").symlink_to(folder / "b.laz")
+    assert len(expand(["b.laz", folder / "b.laz", "deep/../b.laz", "*.laz"])) == 1
+
+
+def test_the_order_of_naming_does_not_count(folder):
+    one = expand([folder / "b.laz", folder / "a.tif"])
+    assert one == expand([folder / "a.tif", folder / "b.laz"])
+
+
+def test_a_pattern_without_files_is_refused_and_a_plain_path_is_left_to_inspect(folder):
+    with pytest.raises(SurveyError, match=r"\*\.las: no file matches the pattern"):
+        expand(folder / "*.las")
+    assert expand(folder / "absent.las") == [folder / "absent.las"]
+    assert expand([]) == []
+
+
+# ---- inspect
+
+
+def test_files_that_are_not_there_or_empty_or_of_another_kind(tmp_path):
     (tmp_path / "model.obj").write_text("v 0 0 0")
-    assert "model.obj: not a kind of survey file" in refused(tmp_path, survey.dtm, tmp_path / "model.obj")
-    assert "there is no such file" in refused(tmp_path, survey.dtm, tmp_path / "absent.tif")
+    assert "not a kind of survey file that can be read (got '.obj')" in refusal(tmp_path / "model.obj")
+    assert "there is no such file" in refusal(tmp_path / "absent.tif")
     (tmp_path / "folder.tif").mkdir()
-    assert "there is no such file" in refused(tmp_path, survey.dtm, tmp_path / "folder.tif")
-
-
-def test_a_cloud_without_points(survey, tmp_path):
-    empty = write_laz(tmp_path / "empty.laz", np.zeros((0, 3)))
-    assert "holds no points" in refused(tmp_path, survey.dtm, empty)
-
-
-def test_no_crs_is_never_guessed(survey, tmp_path):
-    bare = write_tif(tmp_path / "bare.tif", plain(), crs=None)
-    message = refused(tmp_path, survey.dtm, bare)
-    assert message == f"{bare}: crs: states no coordinate reference system. Name it, for example --crs EPSG:6675."
-    cloud = write_laz(tmp_path / "bare.laz", survey.points, crs=None)
-    assert "bare.laz: crs: states no coordinate" in refused(tmp_path, survey.dtm, cloud)
-    made = build_map([bare, cloud], tmp_path / "map", terrain=survey.dtm, crs="EPSG:6675", vertical_datum="JGD2011")
-    assert made.frame.crs == "EPSG:6675"
-
-
-def test_a_crs_by_hand_must_be_one_and_must_agree(survey, tmp_path):
-    assert "--crs: not a coordinate reference system" in refused(tmp_path, survey.dtm, survey.dsm, crs="EPSG:99999999")
-    message = refused(tmp_path, survey.dtm, survey.dsm, crs="EPSG:6676")
-    assert "dsm.tif: crs: states EPSG:6675, but --crs says EPSG:6676" in message
+    assert "there is no such file" in refusal(tmp_path / "folder.tif")
+    (tmp_path / "empty.laz").touch()
+    assert "the file is empty" in refusal(tmp_path / "empty.laz")
+    (tmp_path / "notes.tif").write_text("Dear surveyor, please find the files on the other disk. " * 20)
+    assert "not a readable GeoTIFF" in refusal(tmp_path / "notes.tif")
 
 
 @pytest.mark.parametrize(
-    ("crs", "words"),
+    ("text", "words"),
     [
-        ("EPSG:4326", "must be in a projected CRS (got 'EPSG:4326')"),
-        ("EPSG:2225+5703", "unknown vertical datum"),
-        ("EPSG:2225", "must be in metres (got 'US survey foot')"),
-        ("EPSG:6675+6360", "heights must be in metres (got 'us survey foot')"),
+        ("{", "not readable JSON"),
+        ("[" * 100_000, "not readable JSON"),
+        ("[]", "neither CityJSON nor a GeoJSON FeatureCollection"),
+        ('{"type": "Feature"}', "neither CityJSON nor a GeoJSON FeatureCollection (got 'Feature')"),
     ],
 )
-def test_degrees_and_feet(survey, tmp_path, crs, words):
-    bad = write_tif(tmp_path / "bad.tif", plain(), crs=crs)
-    message = refused(tmp_path, survey.dtm, bad, error=InputError)
-    assert words in message
-    assert message.startswith(f"{bad}: ")
+def test_json_that_is_no_survey(tmp_path, text, words):
+    (tmp_path / "x.json").write_text(text)
+    assert words in refusal(tmp_path / "x.json")
 
 
-def test_a_crs_whose_datum_nobody_knows(survey, tmp_path):
-    somewhere = write_tif(tmp_path / "somewhere.tif", plain(), crs=None)
-    message = refused(
-        tmp_path, survey.dtm, somewhere, crs="+proj=tmerc +lat_0=36 +lon_0=137 +ellps=bessel +units=m +type=crs"
-    )
-    assert "cannot be placed on the globe without guessing the datum" in message
+@pytest.mark.parametrize(
+    ("name", "content", "module", "reader"),
+    [
+        ("a.json", {"type": "CityJSON"}, "models", "inspect_model"),
+        ("a.city.json", {"type": "CityJSON"}, "models", "inspect_model"),
+        ("a.geojson", {"type": "FeatureCollection"}, "obstacles", "inspect_obstacles"),
+        ("a.json", {"type": "FeatureCollection"}, "obstacles", "inspect_obstacles"),
+        ("a.GML", "<x/>", "models", "inspect_model"),
+        ("a.xml", "<x/>", "models", "inspect_model"),
+        ("a.LAZ", "x", "clouds", "inspect_cloud"),
+        ("a.ply", "x", "clouds", "inspect_cloud"),
+        ("a.pcd", "x", "clouds", "inspect_cloud"),
+        ("a.TIFF", "x", "rasters", "inspect_raster"),
+    ],
+)
+def test_each_kind_goes_to_its_reader(tmp_path, monkeypatch, name, content, module, reader):
+    class Readers:
+        """Stands in for the module of the reader."""
+
+    asked = {}
+    setattr(Readers, reader, staticmethod(lambda path, **options: asked.update(options, path=path)))
+    monkeypatch.setitem(sys.modules, f"utm.mapping.ingest.{module}", Readers)
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    day = datetime.date(2024, 5, 17)
+    inspect(path, role="terrain", crs="EPSG:6675", vertical="JGD2011", surveyed=day, error_m=0.3)
+    assert asked == {
+        "path": path, "role": "terrain", "crs": "EPSG:6675", "vertical": "JGD2011", "surveyed": day, "error_m": 0.3,
+    }  # fmt: skip
 
 
-def test_heights_in_feet_by_the_band(survey, tmp_path):
-    feet = write_tif(tmp_path / "feet.tif", plain(), units="ft")
-    assert "band unit: heights must be in metres (got 'ft')" in refused(tmp_path, survey.dtm, feet)
+def test_a_raster_all_the_way(tmp_path):
+    path = write_tif(tmp_path / "dtm.tif", plain())
+    source = look(path, role="terrain")
+    assert (source.kind, source.role, source.stated.vertical) == ("raster", "terrain", Datum.JGD2011)
+    assert source.sha256 == sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_no_vertical_datum_is_never_guessed(survey, tmp_path):
-    flat = write_tif(tmp_path / "flat.tif", plain(), crs="EPSG:6675")
-    message = refused(tmp_path, survey.dtm, flat, error=DatumError)
-    assert "flat.tif: vertical datum: does not say what its heights are measured from" in message
-    assert "--vertical-datum" in message
-    assert inspect(flat, crs=None, vertical="EGM96").vertical is Datum.AMSL
-    assert inspect(flat, crs=COMPOUND, vertical=None).vertical is Datum.JGD2011
+# ---- real files
 
 
-def test_a_vertical_datum_by_hand_must_be_one_and_must_agree(survey, tmp_path):
-    message = refused(tmp_path, survey.dtm, survey.dsm, vertical_datum="sea", error=DatumError)
-    assert "unknown vertical datum (got 'sea')" in message
-    message = refused(tmp_path, survey.dtm, survey.dsm, vertical_datum="AMSL", error=DatumError)
-    assert "said to be measured from AMSL and from JGD2011" in message
+def test_the_delft_cloud_says_nothing_of_its_crs():
+    cloud = shared_data("delft/ahn3_cropped_1.laz")
+    assert "states no coordinate reference system" in refusal(cloud)
+    source = look(cloud, crs="EPSG:28992", vertical="NAP")
+    assert (source.stated.crs, source.stated.vertical) == ("EPSG:28992", Datum.NAP)
 
 
-def test_rasters_that_are_no_height_models(survey, tmp_path):
-    photo = write_tif(tmp_path / "photo.tif", np.zeros((3, 40, 40), np.uint8), nodata=None)
-    assert "bands: a height model has one band (got 3)" in refused(tmp_path, survey.dtm, photo)
-    turned = write_tif(tmp_path / "turned.tif", plain(), transform=rasterio.Affine(1, 0.2, WEST, 0.2, -1, SOUTH))
-    assert "turned.tif: transform: the raster is not north-up" in refused(tmp_path, survey.dtm, turned)
-    with pytest.warns(NotGeoreferencedWarning):
-        nowhere = write_tif(tmp_path / "nowhere.tif", plain(), transform=rasterio.Affine.identity(), crs=None)
-    assert "nowhere.tif: transform: the raster is not north-up, or not placed" in refused(tmp_path, survey.dtm, nowhere)
-    forgotten = plain()
-    forgotten[3, 3] = -32768
-    unmarked = write_tif(tmp_path / "unmarked.tif", forgotten, nodata=None)
-    message = refused(tmp_path, survey.dtm, unmarked)
-    assert "unmarked.tif: band 1: holds a height that no ground has (got -32768.0)" in message
-    assert "a_nodata" in message
-
-
-def test_returns_outside_the_header_are_refused(survey, tmp_path):
-    good = write_laz(tmp_path / "good.laz", ground_points(np.random.default_rng(0), plain(), 500))
-    data = bytearray(good.read_bytes())
-    # LAS 1.4 public header: the largest x stands at byte 179
-    data[179:187] = np.float64(WEST + 50).tobytes()
-    lying = tmp_path / "lying.laz"
-    lying.write_bytes(bytes(data))
-    assert "bounds: a point lies outside the bounds" in refused(tmp_path, survey.dtm, lying)
-    data[179:187] = np.float64(np.nan).tobytes()
-    lying.write_bytes(bytes(data))
-    assert "bounds: the header's bounds or scales are not usable" in refused(tmp_path, survey.dtm, lying)
+def test_the_delft_model_and_plateau_say_all():
+    model = json.loads(shared_data("delft/delft_lod1_LOW_ROOFS.city.json").read_bytes())
+    said = stated("delft", model["metadata"]["referenceSystem"], None, None)
+    assert (said.crs, said.vertical, said.vertical_unit_m) == ("EPSG:28992", Datum.NAP, 1.0)
+    gml = next(shared_data("plateau_ina").glob("*.gml")).read_text(encoding="utf-8")
+    said = stated("ina", re.search('srsName="([^"]+)"', gml)[1], None, None)
+    assert (said.crs, said.vertical, said.vertical_unit_m) == ("EPSG:6668", Datum.JGD2011, 1.0)
