@@ -180,7 +180,7 @@ def _words(figure: Figure, ax: Axes, cut: Profile) -> None:
     if _at_the_end(cut).any():
         handles.append(Patch(facecolor=_END, label="too near the map's end to say"))
     figure.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(_LEFT, 0.26 / _HEIGHT_IN), ncols=3, frameon=False,
+        handles=handles, loc="upper left", bbox_to_anchor=(_LEFT, 0.93 / _HEIGHT_IN), ncols=3, frameon=False,
         fontsize=8, labelcolor=INK, columnspacing=1.8, handlelength=2.2, borderpad=0.0, borderaxespad=0.0,
     )  # fmt: skip
     foot = f"Heights are drawn {taller:.2g} times as tall as they are wide.  Map version {cut.version[:12]}"
