@@ -13,10 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-import laspy
 import lazrs
 import numpy as np
-from laspy import DecompressionSelection, LasHeader, LazBackend
+from laspy import DecompressionSelection, LasHeader
 from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
 
@@ -119,9 +118,8 @@ def _check_points(file: BinaryIO, header: LasHeader) -> None:
     """Raise ValueError when the file cannot hold the points that its header announces, or holds more."""
     count = header.point_count
     if header.are_points_compressed:
-        chunks = _chunks(file, header)
-        if not sum(chunks[:-1]) < count <= sum(chunks) and count:
-            raise ValueError(f"the header announces {count} points, its {len(chunks)} chunks hold up to {sum(chunks)}")
+        if count and not _chunks(file, header):
+            raise ValueError(f"the header announces {count} points, but no chunk follows")
         return
     end = header.start_of_first_evlr if header.number_of_evlrs else file.seek(0, 2)
     room = (end - header.offset_to_point_data) // header.point_format.size
@@ -131,9 +129,12 @@ def _check_points(file: BinaryIO, header: LasHeader) -> None:
         raise ValueError(f"the header announces {count} points, but {room} follow")
 
 
-def _chunks(file: BinaryIO, header: LasHeader) -> list[int]:
-    """Points in each chunk of a LAZ file, the last one perhaps fewer; ValueError when the table cannot be true."""
-    laszip = lazrs.LazVlr(header.vlrs[header.vlrs.index("LasZipVlr")].record_data)
+def _chunks(file: BinaryIO, header: LasHeader) -> list[tuple[int, int]]:
+    """Points and bytes of each chunk of a LAZ file; ValueError when its table cannot be true.
+
+    The last chunk may hold fewer points than it says.
+    """
+    laszip = lazrs.LazVlr(_laszip(header))
     if laszip.item_size() != header.point_format.size:
         raise ValueError(f"records of {header.point_format.size} bytes are compressed as {laszip.item_size()}")
     size = file.seek(0, 2)
@@ -150,15 +151,27 @@ def _chunks(file: BinaryIO, header: LasHeader) -> list[int]:
     if number * 4 > table - start:  # a chunk holds at least an uncompressed point
         raise ValueError(f"{number} chunks of points in {table - start} bytes")
     file.seek(start)
-    entries = lazrs.read_chunk_table(file, laszip)
-    if sum(length for _, length in entries) > table - start - 8:
+    chunks = [(int(points), int(length)) for points, length in lazrs.read_chunk_table(file, laszip)]
+    if sum(length for _, length in chunks) > table - start - 8:
         raise ValueError("its chunks are longer than the file")
-    points = [int(count) for count, _ in entries]
-    if max(points, default=0) > MAX_CHUNK:  # lazrs takes memory for a whole one, however few points there are
+    most = max((points for points, _ in chunks), default=0)
+    if most > MAX_CHUNK:
         raise ValueError(
-            f"compressed in chunks of {max(points)} points, {MAX_CHUNK} are read; write it with LASzip's usual 50000"
+            f"compressed in chunks of {most} points, {MAX_CHUNK} are read; write it with LASzip's usual 50000"
         )
-    return points
+    held = sum(points for points, _ in chunks)
+    if chunks and not held - chunks[-1][0] < header.point_count <= held:
+        raise ValueError(
+            f"the header announces {header.point_count} points, its {len(chunks)} chunks hold up to {held}"
+        )
+    if chunks:
+        chunks[-1] = (header.point_count - (held - chunks[-1][0]), chunks[-1][1])
+    return chunks
+
+
+def _laszip(header: LasHeader) -> bytes:
+    """The record that says how a LAZ file is compressed; ValueError when there is none."""
+    return header.vlrs[header.vlrs.index("LasZipVlr")].record_data
 
 
 def ranges(path: Path, most: int, most_bytes: int) -> list[tuple[int, int]]:
@@ -176,8 +189,7 @@ def ranges(path: Path, most: int, most_bytes: int) -> list[tuple[int, int]]:
         chunks = _chunks(file, header)
     edges = [0]
     end = 0
-    for points in chunks:
-        points = min(points, header.point_count - end)
+    for points, _ in chunks:
         if end + points - edges[-1] > most and end > edges[-1]:
             edges.append(end)
         end += points
@@ -188,19 +200,19 @@ def read_records(path: Path, start: int, count: int) -> Records:
     """The point records of one of `ranges`.
 
     lazrs holds the interpreter's lock while it decompresses, but on every core: two threads that read a file each
-    need as long as one that reads both.
+    need as long as one that reads both. The chunks are handed to it from here, since its own seeking loses the last
+    of chunks that differ in length (0.9).
 
     Raises:
         SurveyError: the file is damaged, or ends before the points that its header promises.
     """
     with reading(path, WHAT), path.open("rb") as file:
-        reader = laspy.LasReader(
-            file, closefd=False, laz_backend=LazBackend.LazrsParallel, read_evlrs=False, decompression_selection=_FIELDS
-        )
-        if start:
-            reader.seek(start)
-        records = reader.read_points(count).array
-        header = reader.header
+        header = LasHeader.read_from(file, read_evlrs=False)
+        if header.are_points_compressed:
+            records = _decompressed(file, header, start, count)
+        else:
+            file.seek(header.offset_to_point_data + start * header.point_format.size)
+            records = np.fromfile(file, header.point_format.dtype(), count)
     if len(records) != count:
         raise SurveyError(
             f"the header promises {header.point_count} points", file=path, field="points", value=start + len(records),
@@ -212,9 +224,28 @@ def read_records(path: Path, start: int, count: int) -> Records:
     else:
         classes = records["classification"]
         withheld = records["classification_flags"] & 4
-    noise = np.logical_or.reduce([withheld != 0, *(classes == noise_class for noise_class in NOISE_CLASSES)])
     scales = np.asarray(header.scales, np.float64)
+    noise = np.logical_or.reduce([withheld != 0, *(classes == noise_class for noise_class in NOISE_CLASSES)])
     return Records(
         records["X"], records["Y"], records["Z"], classes, noise, scales, np.asarray(header.offsets, np.float64),
         header.mins - scales, header.maxs + scales,
     )  # fmt: skip
+
+
+def _decompressed(file: BinaryIO, header: LasHeader, start: int, count: int) -> NDArray:
+    wanted: list[tuple[int, int]] = []
+    at = 0
+    begins = header.offset_to_point_data + 8
+    for points, length in _chunks(file, header):
+        if at < start:
+            begins += length
+        elif at < start + count:
+            wanted.append((points, length))
+        at += points
+    if sum(points for points, _ in wanted) != count:
+        raise ValueError(f"its chunks do not end at points {start} and {start + count}")
+    file.seek(begins)
+    data = file.read(sum(length for _, length in wanted))
+    out = np.empty(count * header.point_format.size, np.uint8)
+    lazrs.decompress_points_with_chunk_table(data, _laszip(header), out, wanted, _FIELDS.to_lazrs())
+    return out.view(header.point_format.dtype())

@@ -69,8 +69,11 @@ def bad(path: Path, what: str, problem: str) -> SurveyError:
 
 
 def header_lines(path: Path, last: str) -> tuple[list[str], int]:
-    """The lines of a header, without comments' ends stripped, up to one whose first word is ``last``; and where the
-    data begins. ValueError if there is no such line."""
+    """The lines of a header up to one whose first word is ``last``, and the byte at which the data begins.
+
+    Raises:
+        ValueError: there is no such line within ``MAX_HEADER`` bytes.
+    """
     with path.open("rb") as file:
         head = file.read(MAX_HEADER)
     lines: list[str] = []
@@ -124,7 +127,7 @@ def read_points(layout: Layout, start: int, count: int) -> NDArray[np.float64]:
     Raises:
         SurveyError: fewer points than the header promises, more, or coordinates that are not usable numbers.
     """
-    with reading(layout.path, layout.what), np.errstate(invalid="ignore"):  # said below, as an error
+    with reading(layout.path, layout.what), np.errstate(invalid="ignore", over="ignore"):  # said below, as an error
         points = {"ascii": _from_text, "binary": _from_records, "compressed": _from_compressed}[layout.encoding](
             layout, start, count
         )
@@ -162,7 +165,9 @@ def _from_text(layout: Layout, start: int, count: int) -> NDArray[np.float64]:
     table = np.loadtxt(lines, np.float64, comments=None, ndmin=2, encoding="latin-1")
     if table.shape[1] != layout.columns:
         raise ValueError(f"{table.shape[1]} values in a line, its header announces {layout.columns}")
-    return np.ascontiguousarray(table[:, list(layout.xyz)])
+    # To the precision that the header states, as whoever wrote the text had it
+    columns = zip(layout.xyz, layout.types, strict=True)
+    return np.column_stack([table[:, column].astype(kind).astype(np.float64) for column, kind in columns])
 
 
 def _from_compressed(layout: Layout, start: int, count: int) -> NDArray[np.float64]:
