@@ -148,9 +148,16 @@ def test_a_new_survey_speaks_for_what_it_saw_and_for_nothing_else():
     state = merged(BOX, [seen], [], [], recalled(BOX, content(OLD)))
     assert state.base[0, 0] == state.base[1, 1] == state.base[2, 2] == 2
     assert state.base[5, 3] == 5, "not seen again"
-    assert state.kept["kind"].tolist() == [RunKind.SUSPECT], "the wire was resurveyed; a suspect waits for a person"
+    assert state.kept["kind"].tolist() == [RunKind.SUSPECT, RunKind.SUSPECT], "cameras miss wires: a person decides"
     assert state.entered["source"].tolist() == [2, 3]
     assert state.fresh.sum() == 3
+
+
+def test_a_wire_that_is_seen_again_is_no_suspect():
+    beside = raster(4, {(1, 1): (2, 2), (1, 2): (19, 19)})
+    state = merged(BOX, [beside], [], [], recalled(BOX, content(OLD)))
+    assert state.kept["kind"].tolist() == [RunKind.SUSPECT]
+    assert state.kept["ix"].tolist() == [TILE], "only the old suspect is left"
 
 
 def test_what_is_withdrawn_is_gone_and_its_cells_are_news():

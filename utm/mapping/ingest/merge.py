@@ -1,7 +1,8 @@
 """Everything that was seen of one tile, put together.
 
 A new survey speaks for the cells that it saw: there, what an older version of the map knew from surveys is replaced.
-What a survey cannot see stays: models and vectors until they are withdrawn, suspects until a person clears them.
+What a survey cannot see stays: models and vectors until they are withdrawn, suspects until a person clears them, and
+wires that an older survey saw become suspects.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from utm.mapping.ingest.binning import Heights, rounded_up
 from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.grid import TILE, Box
+from utm.mapping.ingest.nearby import square_max
 from utm.mapping.ingest.state import (
     ENTERED_DTYPE,
     GROUND_CLASSIFIED,
@@ -23,6 +25,7 @@ from utm.mapping.ingest.state import (
     GROUND_MODEL,
     GROUND_NONE,
     KEPT_DTYPE,
+    LAYER_M,
     REJECTED_DTYPE,
     TileState,
 )
@@ -165,13 +168,26 @@ def _over(old: TileState, new: TileState) -> TileState:
     # A ground that was filtered from the old returns does not outlive them
     stale = saw & (old.ground_rank == GROUND_FILTERED)
     old.ground_low[stale], old.ground_high[stale], old.ground_rank[stale] = np.inf, -np.inf, GROUND_NONE
-    gone = (old.kept["kind"] == RunKind.SEEN) & saw[old.kept["ix"] - old.box[0], old.kept["iy"] - old.box[1]]
-    old.kept = old.kept[~gone]
+    old.kept = _doubted(old.kept, old.box, saw, square_max(new.base, 1))
     old.rejected = new.rejected
     old.fresh |= (new.flags != 0) | (new.ground_rank > GROUND_NONE)
     old.fresh[new.rejected["ix"] - old.box[0], new.rejected["iy"] - old.box[1]] = True
     old.entered = _sorted_entered([old.entered, new.entered])
     return old
+
+
+def _doubted(kept: NDArray, box: Box, saw: NDArray[np.bool_], highest: Heights) -> NDArray:
+    """The runs of the old version after a new survey.
+
+    A thing with air below it that the new survey saw, too (something as high in the cell or beside it), is the new
+    survey's to tell. One that it did not see is not gone: cameras miss wires. It becomes a suspect.
+    """
+    at = kept["ix"] - box[0], kept["iy"] - box[1]
+    resurveyed = (kept["kind"] == RunKind.SEEN) & saw[at]
+    confirmed = resurveyed & (highest[at] >= kept["from_m"] - LAYER_M)
+    doubted = kept.copy()
+    doubted["kind"][resurveyed] = RunKind.SUSPECT
+    return np.sort(doubted[~confirmed])
 
 
 def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozenset()) -> TileState:
