@@ -12,8 +12,7 @@ import pytest
 from laspy._compression import lazrsbackend
 
 from tests.mapping import oracles
-from tests.mapping.point_files import write_las, write_pcd, write_ply
-from tests.mapping.survey_files import SOUTH, WEST, write_laz
+from tests.mapping.survey_files import SOUTH, WEST, write_las, write_laz, write_pcd, write_ply
 from utm.errors import SurveyError
 from utm.frames import LocalFrame
 from utm.mapping.ingest import clouds
