@@ -57,6 +57,8 @@ class Town:
     pads: dict[str, dict] = field(default_factory=dict)
     wires: list[NDArray[np.float64]] = field(default_factory=list)
     """Points (n, 3) along every wire and pylon, half a metre apart."""
+    pylons: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    """Rows of (x, y, height of the top)."""
     zones: list[dict] = field(default_factory=list)
     water: list[tuple[str, NDArray[np.float64]]] = field(default_factory=list)
 
@@ -379,6 +381,8 @@ def make_town(seed: int) -> Town:
     hole_x, hole_y = 1560.0 + float(rng.uniform(-20, 20)), 830.0 + float(rng.uniform(-20, 20))
     mark_disc(holes, hole_x, hole_y, 13)  # a courtyard that no camera saw, in the cloud neither
     town = Town(seed, terrain, surface, raised, holes, pads, wires)
+    feet = terrain[(HEIGHT - pylons[:, 1]).astype(int), pylons[:, 0].astype(int)]
+    town.pylons = np.column_stack([pylons[:, :2], feet + pylons[:, 2]])
     town.zones = make_zones(at, blocks)
     shore_y = np.arange(0.0, HEIGHT + 1, 10.0)
     middle = river_x(shore_y, phase)
@@ -507,6 +511,38 @@ def lonlat(xy: NDArray[np.float64]) -> list[list[float]]:
     return [[round(float(a), 8), round(float(b), 8)] for a, b in zip(lon, lat, strict=True)]
 
 
+def obstacles(town: Town) -> list[dict]:
+    """The power line as its owner would enter it (docs/obstacles.md): wires at two heights, three abreast; pylons."""
+    line = {
+        "kind": "power_line", "datum": "JGD2011", "sag_ratio": 0.024, "conductor_half_width_m": 5.2,
+        "uncertainty_m": 0.5, "supports": False,
+    }  # fmt: skip
+    places = lonlat(town.pylons[:, :2])
+    wires = [
+        {
+            "type": "Feature",
+            "properties": {
+                "id": f"line-{name}", "name": f"Power line, {name} wires", **line,
+                "heights_m": [round(float(top) - drop, 2) for top in town.pylons[:, 2]],
+            },
+            "geometry": {"type": "LineString", "coordinates": places},
+        }
+        for name, drop in (("upper", 2.0), ("lower", 8.0))
+    ]  # fmt: skip
+    pylons = [
+        {
+            "type": "Feature",
+            "properties": {
+                "id": f"pylon-{number + 1:02d}", "kind": "mast", "height_m": round(float(top), 2), "datum": "JGD2011",
+                "radius_m": 3.6, "uncertainty_m": 0.5,
+            },
+            "geometry": {"type": "Point", "coordinates": place},
+        }
+        for number, (place, top) in enumerate(zip(places, town.pylons[:, 2], strict=True))
+    ]  # fmt: skip
+    return wires + pylons
+
+
 PAD_NAMES = {
     "hospital": "Kaga medical centre, roof",
     "station": "Station shopping centre",
@@ -520,7 +556,8 @@ PAD_NAMES = {
 def generate(seed: int, out_dir: str | os.PathLike[str]) -> Path:
     """Write the sample for a seed into a directory (made if absent); returns the directory.
 
-    Files: ``dsm.tif``, ``dtm.tif``, ``survey_centre.laz`` and the GeoJSON files ``zones``, ``vertiports``, ``water``.
+    Files: ``dsm.tif``, ``dtm.tif``, ``survey_centre.laz`` and the GeoJSON files ``zones``, ``vertiports``, ``water``,
+    ``obstacles``.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -555,6 +592,7 @@ def generate(seed: int, out_dir: str | os.PathLike[str]) -> Path:
         for name, pad in town.pads.items()
     ]
     write_geojson(out / "vertiports.geojson", pads)
+    write_geojson(out / "obstacles.geojson", obstacles(town))
     return out
 
 
