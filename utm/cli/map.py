@@ -56,7 +56,7 @@ def info(city_map, as_json) -> None:
 @click.argument("city_map", metavar="MAP", type=FILE)
 @json_option
 def versions(city_map, as_json) -> None:
-    """The versions of a map, oldest first; each can be opened as MAP@VERSION.
+    """The versions of a map, the current one first; each can be opened as MAP@VERSION.
 
     \b
     Example:
@@ -124,7 +124,7 @@ def verify(city_map, as_json) -> None:
 @click.option(
     "--clearance",
     "clearance_m",
-    type=click.FloatRange(0.0, 500.0),
+    type=click.FloatRange(0.0, 500.0, min_open=True),
     metavar="M",
     default=30.0,
     show_default=True,
@@ -139,13 +139,15 @@ def profile(city_map, start, goal, out, clearance_m, as_json) -> None:
       utm map profile city --from 136.2965,36.2977 --to 136.3272,36.3052 --out profile.png --clearance 30
     """
     from utm.mapping import CityMap
-    from utm.mapping import profile as section
+    from utm.mapping.profile import draw_profile
+    from utm.mapping.profile import profile as cut_along
+    from utm.model import RuleSet
 
     if out is None and not as_json:
         raise click.UsageError("say what to make of it: --out PNG or --json")
-    cut = section.profile(CityMap.open(city_map), start, goal, clearance_m=clearance_m)
+    cut = cut_along(CityMap.open(city_map), start, goal, RuleSet(clearance_m=clearance_m))
     if out is not None:
-        section.draw_profile(cut, out)
+        draw_profile(cut, out)
         say(f"wrote {out}", style="green", label="done")
     if as_json:
         write_json(cut.to_dict())
@@ -204,13 +206,11 @@ def view(city_map, out, layer, zones, title, language, as_json) -> None:
 
 
 def _version_row(row: dict) -> tuple[str, ...]:
-    dates = row.get("survey_dates") or {}
-    days = sorted({day for day in dates.values() if day})
-    sources = row.get("sources")
+    days = sorted({day for day in row["survey_dates"].values() if day})
     return (
-        str(row["version"])[:12],
-        str(row.get("parent") or "")[:12],
+        row["version"][:12],
+        (row["parent"] or "")[:12],
         " to ".join(days) or "not known",
-        str(len(sources) if isinstance(sources, list) else sources or ""),
-        "current" if row.get("current") else "",
+        str(row["sources"]),
+        "current" if row["current"] else "",
     )

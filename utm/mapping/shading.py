@@ -28,23 +28,29 @@ _TREES = ((2, "#c3d3a8"), (10, "#a5bf8c"), (20, "#86a873"), (40, "#5f8657"))
 
 def relief_colours(terrain_m: Heights) -> Colours:
     """Tint of the ground by height, (nx, ny, 3), 0 to 1."""
-    return _ramp(terrain_m - np.float32(terrain_m.min()), _RELIEF)
+    return ramp(terrain_m - np.float32(terrain_m.min()), _RELIEF)
 
 
 def object_colours(above_m: Heights) -> Colours:
     """Colours of buildings and other objects by their height above ground, (nx, ny, 3), 0 to 1."""
-    return _ramp(above_m, _OBJECTS)
+    return ramp(above_m, _OBJECTS)
 
 
 def tree_colours(above_m: Heights) -> Colours:
     """Colours of woods by their height above ground, (nx, ny, 3), 0 to 1."""
-    return _ramp(above_m, _TREES)
+    return ramp(above_m, _TREES)
 
 
-def _ramp(values: Heights, stops: tuple[tuple[float, str], ...]) -> Colours:
+def ramp(values: NDArray, stops: tuple[tuple[float, str], ...]) -> Colours:
+    """Colours (..., 3), 0 to 1, between stops of value (ascending) and ``#rrggbb``."""
     at = [stop for stop, _ in stops]
-    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, colour in stops])
-    return np.stack([np.interp(values, at, rgb[:, k]).astype(np.float32) for k in range(3)], axis=-1)
+    colours = np.stack([rgb(colour) for _, colour in stops])
+    return np.stack([np.interp(values, at, colours[:, k]).astype(np.float32) for k in range(3)], axis=-1)
+
+
+def rgb(colour: str) -> Colours:
+    """``#rrggbb`` as (3,), 0 to 1."""
+    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
 
 
 def hillshade(heights_m: Heights, cell_m: float, *, exaggeration: float = 1.0) -> NDArray[np.float32]:
@@ -90,13 +96,3 @@ def _median_of_nine(values: Heights) -> Heights:
     padded = np.pad(values, 1, mode="edge")
     nx, ny = values.shape
     return np.median(np.stack([padded[i : i + nx, j : j + ny] for i in range(3) for j in range(3)]), axis=0)
-
-
-def block_reduce(values: NDArray, factor: int, how: str) -> NDArray:
-    """One value for each ``factor`` x ``factor`` block: ``mean``, ``max`` or ``any``; ragged edges are completed."""
-    if factor == 1:
-        return values
-    nx, ny = (-(-n // factor) for n in values.shape)
-    padded = np.pad(values, [(0, nx * factor - values.shape[0]), (0, ny * factor - values.shape[1])], mode="edge")
-    blocks = padded.reshape(nx, factor, ny, factor)
-    return {"mean": blocks.mean, "max": blocks.max, "any": blocks.any}[how](axis=(1, 3))

@@ -24,7 +24,10 @@ from utm.errors import MapError
 from utm.frames import LocalFrame
 from utm.mapping import shading
 from utm.mapping.citymap import CityMap
+from utm.mapping.decimate import Decimated, decimate
 from utm.mapping.furniture import HALO, INK, Box, graticule, north_arrow, readable, scale_bar
+from utm.mapping.layers import SUSPECT, TITLES, coloured
+from utm.mapping.mapfile import Status
 from utm.model import GeoZone, Restriction
 
 Outline = Sequence[tuple[float, float]]
@@ -37,6 +40,11 @@ ZONE_COLOURS = {
 }
 _WATER = "#a9cbe0"
 _UNKNOWN = "#5b6770"
+_OBJECT_KEYS = tuple(
+    Patch(facecolor=colour, edgecolor="none", label=words)
+    for colour, words in (("#a78d7c", "Building or object, 8 m"), ("#6f4452", "30 m"), ("#43274a", "60 m"))
+)
+_WOODS_KEY = Patch(facecolor="#a5bf8c", edgecolor="none", label="Woods (by texture)")
 
 
 def plan_view(
@@ -46,25 +54,27 @@ def plan_view(
     zones: Iterable[GeoZone] = (),
     places: Mapping[str, tuple[float, float]] | None = None,
     water: Iterable[Outline] = (),
+    layer: str = "height",
     title: str | None = None,
     width_px: int = 2000,
 ) -> Path:
-    """Draw a map as a PNG.
+    """Draw a map as a PNG, in memory that follows the picture and not the city.
 
     Args:
+        layer: what colours mean, one of `utm.mapping.layers.LAYERS`.
         zones: geo-zones to outline.
         places: names and (lon, lat) degrees to mark.
         water: outlines (lon, lat) to tint as water; a map does not know water.
         width_px: width of the picture; the height follows the map.
 
     Raises:
-        MapError: the map is damaged, or the file cannot be written.
+        MapError: the map is damaged, there is no such layer, or the file cannot be written.
     """
-    figure, ax = map_figure(city_map, width_px=width_px, title=title or "City map")
-    draw_base(ax, city_map, water=water)
+    figure, ax = map_figure(city_map, width_px=width_px, title=title or f"City map: {TITLES.get(layer, layer).lower()}")
+    base = draw_base(ax, city_map, water=water, layer=layer, suspects=True)
     handles = draw_zones(ax, zones, city_map.frame)
     draw_places(ax, places or {}, city_map.frame)
-    draw_legend(figure, ax, city_map, handles)
+    draw_legend(figure, ax, city_map, [*base, *handles])
     return save(figure, out_png)
 
 
@@ -94,49 +104,75 @@ def map_figure(
 
 
 def draw_base(
-    ax: Axes, city_map: CityMap, *, water: Iterable[Outline] = (), box: Box | None = None, max_cells: int = 2400
-) -> None:
-    """Shaded relief, objects by height, unknown ground hatched, graticule, scale bar and north arrow.
+    ax: Axes,
+    city_map: CityMap,
+    *,
+    water: Iterable[Outline] = (),
+    box: Box | None = None,
+    max_cells: int = 2400,
+    layer: str = "height",
+    suspects: bool = False,
+) -> list[Patch]:
+    """A shaded layer, unknown ground hatched, graticule, scale bar and north arrow; returns handles for a legend.
 
     Args:
+        suspects: whether to mark what the outlier filter doubts.
         box: west, south, east, north in metres; the whole map by default. The axes' limits are set to it.
         max_cells: longest side of the picture in cells; a larger map is drawn from blocks of cells.
     """
     box = box or (0.0, 0.0, *city_map.extent_m)
-    window = city_map.window(*box)
-    factor = max(1, -(-max(window.shape) // max_cells))
-    cell = window.cell_m * factor
-    terrain = shading.block_reduce(window.terrain_m, factor, "mean")
-    surface = shading.block_reduce(window.surface_m, factor, "max")
-    unknown = shading.block_reduce(window.unknown, factor, "any")
-    above = np.where(unknown, 0, surface - terrain).astype(np.float32)
-
-    colour = shading.relief_colours(terrain)
-    x0, y0 = window.origin_m
-    extent = (x0, x0 + terrain.shape[0] * cell, y0, y0 + terrain.shape[1] * cell)
-    trees = shading.woods(above, cell)
-    objects = (above > shading.OBJECT_M) & ~trees
-    for outline in water:
-        wet = _inside(city_map.frame, outline, extent, terrain.shape) & ~objects & ~trees
-        colour[wet] = [int(_WATER[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    colour[trees] = shading.tree_colours(above)[trees]
-    colour[objects] = shading.object_colours(above)[objects]
-    # Smoothed: terrain models come in steps of centimetres, which would show as terraces
-    ground_light = shading.hillshade(shading.box_mean(terrain, round(10 / cell)), cell, exaggeration=2.0)
-    solid = np.where(unknown, terrain, terrain + above)
-    light = np.where(trees | objects, shading.hillshade(solid, cell, exaggeration=0.55), ground_light)
-    shade = np.clip(0.42 + 0.58 * light / np.sqrt(0.5), 0, 1.15)[..., None] * _cast_shadow(above, cell)[..., None]
-    picture = np.clip(colour * shade, 0, 1)
+    scene = decimate(city_map, box=box, cells=max_cells * max_cells, longest=max_cells)
+    cell, unknown = scene.cell_m, scene.unknown
+    (x0, y0), (nx, ny) = scene.origin_m, unknown.shape
+    extent = (x0, x0 + nx * cell, y0, y0 + ny * cell)
+    above = np.where(unknown, 0, scene.above_m).astype(np.float32)
+    objects = (above > shading.OBJECT_M) & ~scene.woods
+    if layer == "height":
+        colour = shading.relief_colours(scene.ground_m)
+        for outline in water:
+            wet = _inside(city_map.frame, outline, extent, (nx, ny)) & ~objects & ~scene.woods
+            colour[wet] = shading.rgb(_WATER)
+        colour[scene.woods] = shading.tree_colours(above)[scene.woods]
+        colour[objects] = shading.object_colours(above)[objects]
+        handles = list(_OBJECT_KEYS) + ([_WOODS_KEY] if scene.woods.any() else [])
+    else:
+        made = coloured(layer, scene, city_map.sources, str(city_map.frame.vertical))
+        colour, handles = made.rgb, list(made.legend)
+    suspect = (scene.status & Status.SUSPECT) != 0 if suspects else np.zeros((nx, ny), bool)
+    colour[_wider(suspect) if max(nx, ny) > 1200 else suspect] = shading.rgb(SUSPECT)
+    picture = np.clip(colour * _shade(scene, above, scene.woods | objects), 0, 1)
     ax.imshow(
         np.swapaxes(picture, 0, 1), origin="lower", extent=extent, interpolation="antialiased", zorder=0, aspect="equal"
     )
+    if suspect.any():
+        handles.append(Patch(facecolor=SUSPECT, edgecolor="none", label="Suspect: blocked until cleared"))
     if unknown.any():
         _hatch_unknown(ax, unknown, extent)
+        if layer != "status":
+            words = "Not surveyed: blocked" if city_map.meta["parameters"].get("unknown") != "open" else "Not surveyed"
+            handles.append(Patch(facecolor="white", edgecolor=_UNKNOWN, hatch="//////", linewidth=0.6, label=words))
     ax.set_xlim(box[0], box[2])
     ax.set_ylim(box[1], box[3])
     graticule(ax, city_map.frame, box)
     scale_bar(ax, box)
     north_arrow(ax, city_map.frame, box)
+    return handles
+
+
+def _shade(scene: Decimated, above: shading.Heights, raised: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Brightness (nx, ny, 1) of a city in the light."""
+    # Smoothed: terrain models come in steps of centimetres, which would show as terraces
+    smooth = shading.box_mean(scene.ground_m, round(10 / scene.cell_m))
+    ground = shading.hillshade(smooth, scene.cell_m, exaggeration=2.0)
+    light = np.where(raised, shading.hillshade(scene.ground_m + above, scene.cell_m, exaggeration=0.55), ground)
+    shade = np.clip(0.42 + 0.58 * light / np.sqrt(0.5), 0, 1.15) * _cast_shadow(above, scene.cell_m)
+    return shade[..., None]
+
+
+def _wider(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells and their four neighbours: a lone cell of thousands is smaller than a dot of the picture."""
+    padded = np.pad(mask, 1)
+    return mask | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
 
 
 def draw_zones(ax: Axes, zones: Iterable[GeoZone], frame: LocalFrame) -> list[Patch]:
@@ -187,30 +223,27 @@ def draw_places(ax: Axes, places: Mapping[str, tuple[float, float]], frame: Loca
         )  # fmt: skip
 
 
-def draw_legend(figure: Figure, ax: Axes, city_map: CityMap, extra: Sequence[Patch | Line2D] = ()) -> None:
-    """The legend below the map, and one line on where the map comes from."""
-    handles: list[Patch | Line2D] = [
-        Patch(facecolor="#a78d7c", edgecolor="none", label="Building or object, 8 m"),
-        Patch(facecolor="#6f4452", edgecolor="none", label="30 m"),
-        Patch(facecolor="#43274a", edgecolor="none", label="60 m"),
-        Patch(facecolor="#a5bf8c", edgecolor="none", label="Woods (by texture)"),
-        *extra,
-    ]
-    if city_map.meta["counts"].get("cells_unknown"):
-        handles.append(
-            Patch(facecolor="white", edgecolor=_UNKNOWN, hatch="//////", linewidth=0.6, label="Not surveyed: blocked")
-        )
+def draw_legend(figure: Figure, ax: Axes, city_map: CityMap, handles: Sequence[Patch | Line2D]) -> None:
+    """The legend below the map, and one line on where the map comes from: frame, datum, survey dates, version."""
     height = figure.get_size_inches()[1]
+    for handle in handles:
+        handle.set_label(readable(str(handle.get_label()), "(name in other letters)"))
     ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(ax.get_position().x0 - 0.004, 0.78 / height),
+        handles=list(handles), loc="upper left", bbox_to_anchor=(ax.get_position().x0 - 0.004, 0.78 / height),
         bbox_transform=figure.transFigure, ncols=4, frameon=False, fontsize=8.5, borderaxespad=0,
         handlelength=1.9, columnspacing=2.0, labelcolor=INK,
     )  # fmt: skip
     meta = city_map.meta
-    names = ", ".join(source["file"] for source in meta["sources"])
+    frame, dates = meta["frame"], meta["survey_dates"]
+    days = sorted({day for day in dates.values() if day})
+    names = [source["file"] for source in meta["sources"]]
     line = (
-        f"{meta['frame']['crs'][:40]}, heights {meta['frame']['vertical']}, cells of {city_map.resolution_m:g} m."
-        f"  Made from {names}.  Map version {city_map.version[:12]}"
+        f"{frame['crs'][:40]}, heights {frame['vertical']}"
+        + (f" ({frame['geoid']})" if frame.get("geoid") else "")
+        + f", cells of {city_map.resolution_m:g} m.  "
+        + (f"Surveyed {' to '.join(days)}.  " if days else "Day of the survey not known.  ")
+        + f"Made from {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}.  "
+        f"Map version {city_map.version[:12]}"
     )
     figure.text(ax.get_position().x0, 0.10 / height, readable(line, ""), fontsize=7, color="#5b6770")
 
