@@ -27,6 +27,8 @@ from utm.mapping.ingest.statement import stated
 BATCH = 200_000
 #: Heights, in metres, beyond which no city lies.
 LOWEST_M, HIGHEST_M = -1_000.0, 10_000.0
+#: A projected coordinate beyond this is no place on the globe, in any unit.
+_FARTHEST = 1e9
 #: What an envelope in a file may be off.
 _ENVELOPE_SLACK_M = 1.0
 _METRES_PER_DEGREE = 100_000.0
@@ -207,9 +209,11 @@ def _check_envelope(
 
 
 def _check_place(path: Path, crs: pyproj.CRS, bounds: tuple[float, ...]) -> None:
-    """Raise SurveyError when a geographic place is none, or none that the CRS is meant for."""
+    """Raise SurveyError when a place is none, or a geographic one none that the CRS is meant for."""
     area = crs.area_of_use
-    west, south, east, north = area.bounds if area and crs.is_geographic else (-np.inf, -np.inf, np.inf, np.inf)
+    west, south, east, north = (
+        area.bounds if area and crs.is_geographic else (-_FARTHEST, -_FARTHEST, _FARTHEST, _FARTHEST)
+    )
     if west > east:  # across the date line
         west, east = -180.0, 180.0
     if bounds[0] < west - 1 or bounds[1] < south - 1 or bounds[2] > east + 1 or bounds[3] > north + 1:
