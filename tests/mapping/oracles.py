@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 
 def bin_raster(values, valid, start_x, start_y, step, cell, highest, lowest):
     """Rows south to north. A raster cell and a map cell touch when they overlap by more than a millionth of a cell."""
@@ -47,3 +49,16 @@ def sort_returns(rectangles, up, kind, grid):
             if what == 1:
                 ground.append(height)
     return found, off
+
+
+def outliers(gone, points):
+    """One more pass of the statistical filter over the points that are not gone yet; returns who is gone after it.
+
+    Mean distance to the 16 nearest, the point itself among them, against the mean and deviation of all.
+    """
+    kept = np.flatnonzero(~gone)
+    apart = np.linalg.norm(points[kept, None] - points[None, kept], axis=2)
+    mean = np.sort(apart, axis=1)[:, :16].mean(axis=1)
+    gone = gone.copy()
+    gone[kept[mean >= mean.mean() + 3.0 * mean.std(ddof=1)]] = True
+    return gone

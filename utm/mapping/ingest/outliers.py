@@ -18,8 +18,8 @@ def reject(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which of the points (n, 3), metres, Open3D's statistical filter rejects: those whose mean distance to their 16
     neighbours is more than 3 standard deviations above the average (Rusu et al. 2008).
 
-    It runs twice: a handful of returns hundreds of metres off make everything nearer look usual. Needs about 200 bytes
-    a point.
+    It runs twice: a handful of returns hundreds of metres off make everything nearer look usual. Open3D also rejects
+    points of which 16 lie in exactly one place.
     """
     if len(points) <= NEIGHBOURS:
         return np.zeros(len(points), bool)  # too few to say what is usual
