@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from utm.mapping.ingest.binning import rounded_down, rounded_up
 from utm.mapping.ingest.nearby import Far, summary
 from utm.mapping.ingest.state import (
     ENTERED_DTYPE,
@@ -37,10 +38,10 @@ def flat(nx, ny, ground=10.0, seen=None, corner=(0, 0)):
 def add_returns(state, ix, iy, heights, source=2, error_m=0.0):
     """Accepted returns in one cell (of the box), as readers and merging put them there."""
     heights = np.asarray(heights, np.float64)
-    top = np.float32(heights.max() + error_m)
+    top = rounded_up(heights.max() + error_m)
     if top > state.base[ix, iy]:
         state.base[ix, iy], state.base_source[ix, iy] = top, source
-    state.low[ix, iy] = min(state.low[ix, iy], heights.min())
+    state.low[ix, iy] = min(state.low[ix, iy], rounded_down(heights.min()))
     for up in heights:
         state.levels[ix, iy] |= np.uint64(1) << np.uint64(int(np.floor(up / LAYER_M)) & 63)
     state.returns[ix, iy] += len(heights)

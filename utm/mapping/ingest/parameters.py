@@ -40,8 +40,11 @@ class Parameters:
     ground: Ground = "auto"
     """auto: where no surveyor gave ground but returns are, it is filtered from them; filter: also where the returns
     are classified."""
-    cloth_m: float = 1.0
-    """Mesh of the ground filter's cloth, and no finer than a cell."""
+    cloth_m: float = 2.0
+    """Mesh of the ground filter's cloth; never finer than a cell. Measured on a photogrammetric survey of wooded hills:
+    1 m finds 92 % of the ground and 2 m 74 %, but 0.3 % of what it takes for ground stands more than 2 m above it,
+    against 0.01 %, in four times the time. Ground that is missed is assumed from the lowest nearby; false ground would
+    lift the ceiling."""
     cloth_rigidness: int = 2
     cloth_threshold_m: float = 0.5
     """A return at most this far from the cloth is ground."""
