@@ -20,7 +20,6 @@ from tests.mapping.states import (
 from utm.mapping.ingest.finish import Parameters, finish, halo_cells
 from utm.mapping.ingest.runs import raise_to, united
 from utm.mapping.ingest.state import ENTERED_DTYPE, GROUND_FILTERED, GROUND_NONE, TileState
-from utm.mapping.ingest.stats import stats_of
 from utm.mapping.mapfile import RunKind, Status
 
 BASE, SEEN, SUSPECT, ENTERED = RunKind
@@ -309,21 +308,6 @@ def test_of_runs_as_high_the_base_and_then_the_first_counts():
     at, heights = np.zeros(4, np.uint16), np.array([5, 9, 9, 4], np.float32)
     raise_to(at, at, heights, np.array([1, 2, 3, 4], np.uint16), top, source)
     assert (top[0, 0], source[0, 0]) == (9, 2)
-
-
-def test_heights_of_interest():
-    state = flat(400, 30, ground=10.0, seen=12.0, corner=(512, 1024))
-    state.box = (0, 0, 400, 30)
-    state.base[10, 5], state.base[20, 5], state.base[200, 5] = 60.0, 55.0, 40.0
-    state.rejected = rejected((200, 6, 50.0, 2))
-    state.base[300, 5] = -INF
-    found = stats_of(done(state).content, (512, 1024, 912, 1054), 1.0)
-    assert (found["terrain_min_m"], found["terrain_max_m"], found["surface_max_m"]) == (10, 10, 60)
-    assert found["highest"][:2] == [
-        {"cell": [522, 1029], "above_ground_m": 50.0, "top_m": 60.0, "suspect": False},
-        {"cell": [712, 1030], "above_ground_m": 40.0, "top_m": 50.0, "suspect": True},
-    ]
-    assert [thing["top_m"] for thing in found["highest"][2:]] == [12.0]
 
 
 def test_a_tile_of_which_nothing_was_seen():
