@@ -50,15 +50,3 @@ def test_raster_cells_reach_every_map_cell_they_touch(values, valid, step, cell,
 def test_bounds_rounded_in_a_file_do_not_smear_over_one_more_cell():
     assert binning.spans(1e-8, 2.0, 3, 2.0, 10).tolist() == [[0, 1], [1, 2], [2, 3]]
     assert binning.spans(-1e-8, 2.0, 3, 2.0, 10).tolist() == [[0, 1], [1, 2], [2, 3]]
-
-
-@FEW
-@given(cells=hnp.arrays(np.int64, (30, 2), elements=st.integers(0, 4)), z=hnp.arrays(np.float32, 30, elements=HEIGHTS))
-def test_points_are_binned_by_their_maximum(cells, z):
-    highest, count = np.full((5, 5), -np.inf, np.float32), np.zeros((5, 5), np.int32)
-    binning.bin_points(cells[:, 0].copy(), cells[:, 1].copy(), z, highest, count)
-    for ix in range(5):
-        for iy in range(5):
-            mine = z[(cells == (ix, iy)).all(axis=1)]
-            assert count[ix, iy] == len(mine)
-            assert highest[ix, iy] == (mine.max() if len(mine) else -np.inf)

@@ -62,12 +62,3 @@ def bin_raster(values, valid, x_spans, y_spans, highest, lowest):  # type: ignor
                             highest[ix, iy] = v
                         if v < lowest[ix, iy]:
                             lowest[ix, iy] = v
-
-
-@_kernel
-def bin_points(ix, iy, z, highest, count):  # type: ignore[no-untyped-def]
-    """Raise ``highest`` to the highest point of each cell and count the points; ix, iy (n,) int, z (n,) f32."""
-    for k in range(z.shape[0]):
-        if z[k] > highest[ix[k], iy[k]]:
-            highest[ix[k], iy[k]] = z[k]
-        count[ix[k], iy[k]] += 1

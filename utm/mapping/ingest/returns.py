@@ -27,7 +27,7 @@ ACCEPTED, GROUND, REJECTED = range(3)
 _SLACK = 1e-6
 _CELLS = TILE * TILE
 #: Tiles that are filled at a time: a megabyte of index each.
-_TILES_AT_ONCE = 24
+_TILES_AT_ONCE = 16
 _ROWS_AT_ONCE = 1_000_000
 
 # No fastmath: results must be those of the same arithmetic elsewhere, to the bit.
