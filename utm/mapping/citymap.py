@@ -185,8 +185,8 @@ class CityMap:
         for tile, here, there in self._pieces((ix0, iy0, ix1, iy1)):
             folder, shape = self._folder(tile), self._shape(tile)
             block = _cache.peek((folder, name))
-            # A tile that is not in memory is read whole only if most of it is wanted
-            if block is None and 2 * out[here].size >= shape[0] * shape[1]:
+            # A tile that is not in memory is read whole only if a good part of it is wanted
+            if block is None and 16 * out[here].size >= shape[0] * shape[1]:
                 block = self._block(tile, name)
             out[here] = block[there] if block is not None else read_layer(folder, name, shape, there)
         return out

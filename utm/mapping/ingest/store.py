@@ -130,7 +130,7 @@ def _write_cog(file: Path, cells: NDArray, corner: rasterio.Affine, crs: CRS) ->
         "crs": crs,
         "transform": corner,
         "compress": "deflate",
-        "level": 6,
+        "level": 1,  # 6 takes three times as long for the same size: heights are noise below the decimetre
         "predictor": 3 if heights else 2,
         "blocksize": 256,
         "overviews": "none",  # a tile is small; averages would lie on the unsafe side
