@@ -112,7 +112,7 @@ def line_fit(areas: list[float], seconds: list[float]) -> tuple[float, float, fl
     return float(slope), float(intercept), float(1 - rest.var() / np.var(seconds))
 
 
-def draw(areas: list[float], seconds: list[float], peaks: list[float], fit: tuple[float, float, float]) -> None:
+def draw(areas: list[float], took: list[float], processor: list[float], peaks: list[float]) -> None:
     """Time and memory against area, as the document shows them."""
     import matplotlib
 
@@ -121,9 +121,12 @@ def draw(areas: list[float], seconds: list[float], peaks: list[float], fit: tupl
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     along = np.array([0, max(areas) * 1.05])
-    left.plot(along, fit[0] * along + fit[1], color="0.6", zorder=1)
-    left.scatter(areas, seconds, zorder=2)
-    left.set(xlabel="km²", ylabel="s", title=f"Build: {fit[0]:.2f} s/km², R² = {fit[2]:.4f}", ylim=(0, None))
+    for name, seconds in (("wall time", took), ("processor time", processor)):
+        slope, at_zero, fits = line_fit(areas, seconds)
+        dots = left.scatter(areas, seconds, label=f"{name}: {slope:.2f} s/km², R² = {fits:.4f}", zorder=2)
+        left.plot(along, slope * along + at_zero, color=dots.get_facecolor()[0], alpha=0.5, zorder=1)
+    left.set(xlabel="km²", ylabel="s", title="Build", ylim=(0, None))
+    left.legend(frameon=False, loc="upper left")
     right.plot(areas, peaks, "o-")
     right.set(xlabel="km²", ylabel="GB", title="Peak memory", ylim=(0, max(4.2, max(peaks))))
     right.axhline(4.0, color="0.6", linestyle="--")
@@ -222,7 +225,7 @@ def main() -> None:
     peaks = [max(city["peak"]) for city in found]
     processor = [statistics.median(city["processor"]) for city in found]
     fit, processor_fit = line_fit(areas, took), line_fit(areas, processor)
-    draw(areas, took, peaks, fit)
+    draw(areas, took, processor, peaks)
     unseen = largest["counts"]["cells_unknown"] / largest["counts"]["cells"]
     did = updated.result
     text = "\n\n".join([
