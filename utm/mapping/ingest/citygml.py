@@ -7,7 +7,6 @@ that a map does not read. Entities, document types and the network are never tou
 from __future__ import annotations
 
 import functools
-import mmap
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -126,12 +125,17 @@ class GmlReader:
         size = self.path.stat().st_size
         if size > MAX_BYTES:
             raise SurveyError(f"holds more than {MAX_BYTES:,} bytes", file=self.path, value=size, mend="Split it.")
-        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data.find(b"<!DOCTYPE") >= 0 or data.find(b"<!ENTITY") >= 0:
-                raise SurveyError(
-                    "declares a document type, which no survey needs", file=self.path, mend="Remove the DOCTYPE."
-                )
-            encoding = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}encoding=[\"']([A-Za-z0-9_.:-]+)", data[:300])
+        with self.path.open("rb") as file:
+            head = file.read(300)
+            encoding = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}encoding=[\"']([A-Za-z0-9_.:-]+)", head)
+            tail = head
+            while tail:
+                if b"<!DOCTYPE" in tail or b"<!ENTITY" in tail:
+                    raise SurveyError(
+                        "declares a document type, which no survey needs", file=self.path, mend="Remove the DOCTYPE."
+                    )
+                more = file.read(2**20)
+                tail = tail[-16:] + more if more else b""
         named = encoding.group(1).decode().lower() if encoding else "utf-8"
         if named not in _ENCODINGS:
             raise SurveyError("an encoding that is not read", file=self.path, value=named, mend="Save it as UTF-8.")

@@ -62,10 +62,9 @@ def inspect_model(
     low, high, count = np.full(3, np.inf), np.full(3, -np.inf), 0
     with reading(path, "city model"):
         for thing in reader.objects():
-            for polygon in thing.polygons:
-                for ring in polygon.rings:
-                    low, high = np.minimum(low, ring.min(axis=0)), np.maximum(high, ring.max(axis=0))
-                    count += len(ring)
+            points = np.concatenate([ring for polygon in thing.polygons for ring in polygon.rings])
+            low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
+            count += len(points)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     statement = stated(path, reader.crs, crs, vertical)
