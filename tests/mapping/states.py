@@ -51,7 +51,7 @@ def add_returns(state, ix, iy, heights, source=2, error_m=0.0):
 
 def rejected(*rows):
     """(ix, iy, up, source) each."""
-    return np.array(list(rows), REJECTED_DTYPE)
+    return np.array([(*row, False) for row in rows], REJECTED_DTYPE)
 
 
 def entered(*rows):

@@ -79,7 +79,13 @@ def test_order_does_not_count():
     rasters = [raster(1, {(0, 0): (9, 10)}), raster(4, {(0, 0): (9, 10), (1, 0): (3, 3)})]
     points = [
         cloud(2, {(0, 0): (8, 10, 3)}),
-        cloud(3, {(0, 0): (8, 10, 2)}, rejected_cells=np.array([5], np.int32), rejected_up=np.array([7], np.float32)),
+        cloud(
+            3,
+            {(0, 0): (8, 10, 2)},
+            rejected_cells=np.array([5], np.int32),
+            rejected_up=np.array([7], np.float32),
+            rejected_again=np.zeros(1, bool),
+        ),
         entered(5, [((2, 2), -np.inf, 30, True), ((2, 2), 40, 41, False)]),
         entered(6, [((2, 2), -np.inf, 30, True)]),
     ]

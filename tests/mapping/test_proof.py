@@ -80,7 +80,7 @@ def test_delft_with_a_model_whose_roofs_are_too_low(delft, tmp_path):
 
 
 def test_waterbury(tmp_path):
-    """Photogrammetry in float32: northings step by half a metre, half of the area was never seen, nothing is classified."""
+    """Photogrammetry in float32: northings step by half a metre, half was never seen, no class is given."""
     points = np.load(shared_data("odm_waterbury") / "patches_waterbury_roads_2.npz")["patches"].reshape(-1, 3)
     cloud = write_ply(tmp_path / "waterbury.ply", points, dtype="f4")
     told = {"crs": "EPSG:32618", "vertical_datum": "WGS84"}

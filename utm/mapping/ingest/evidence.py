@@ -45,6 +45,8 @@ class Evidence:
     # Returns that the filter rejected, one row each
     rejected_cells: NDArray[np.int32] = _none("i4")
     rejected_up: NDArray[np.float32] = _none("f4")
+    rejected_again: NDArray[np.bool_] = _none("?")
+    """Whether the return has a row in another cell already: one with coarse coordinates may lie in either."""
 
     # Entered things (models, power lines, masts, cranes): solid from ``entered_from`` (-inf: down to whatever is
     # below) to ``entered_to``; several rows per cell may overlap

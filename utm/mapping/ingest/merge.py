@@ -82,7 +82,9 @@ def merged(
     for seen in sorted(terrains, key=lambda s: s.source):
         known = np.isfinite(seen.lowest)
         _add_ground(new, np.nonzero(known), seen.lowest[known], seen.highest[known], GROUND_DTM)
-    new.rejected = np.sort(np.concatenate([np.empty(0, REJECTED_DTYPE), *rejected]), order=["ix", "iy", "up", "source"])
+    new.rejected = np.sort(
+        np.concatenate([np.empty(0, REJECTED_DTYPE), *rejected]), order=["ix", "iy", "up", "source", "again"]
+    )
     new.entered = _sorted_entered([np.empty(0, ENTERED_DTYPE), *entered])
     new.flags[new.entered["ix"] - box[0], new.entered["iy"] - box[1]] |= np.uint8(Status.FROM_MODEL)
     return new if before is None else _over(before, new)
@@ -136,7 +138,7 @@ def _rejected(box: Box, seen: PointsSeen) -> NDArray:
     ix, iy = _cells(seen.evidence.rejected_cells)
     table["ix"], table["iy"] = ix + box[0], iy + box[1]
     table["up"] = grown(seen.evidence.rejected_up, seen.error_m)
-    table["source"] = seen.source
+    table["source"], table["again"] = seen.source, seen.evidence.rejected_again
     return table
 
 

@@ -147,8 +147,8 @@ def _bin(ix0, ix1, iy0, iy1, up, kind, slab, index, top, low, levels, returns, g
     """Put returns into the tiles that have a slab.
 
     slab (columns, rows) i4: number of a tile's slab, -1 for tiles that are not filled now; index (slabs, TILE * TILE)
-    i4: row of a cell, -1 as yet. The rest are rows, appended as cells come up; ``rejected`` (rows, 3) f8: slab, cell,
-    up.
+    i4: row of a cell, -1 as yet. The rest are rows, appended as cells come up; ``rejected`` (rows, 4) f8: slab, cell,
+    up, and 1 where the return has a row in another cell already.
 
     Returns:
         Rows used, rejected rows used.
@@ -163,6 +163,7 @@ def _bin(ix0, ix1, iy0, iy1, up, kind, slab, index, top, low, levels, returns, g
                 cell = (ix % TILE) * TILE + iy % TILE
                 if kind[k] == REJECTED:
                     rejected[thrown, 0], rejected[thrown, 1], rejected[thrown, 2] = s, cell, up[k]
+                    rejected[thrown, 3] = ix > ix0[k] or iy > iy0[k]
                     thrown += 1
                     continue
                 row = index[s, cell]
@@ -204,7 +205,7 @@ def sorted_into_tiles(
         index = np.full((len(tiles), _CELLS), -1, np.int32)
         room = sum(min(int(rows[tile]), _CELLS) for tile in tiles)
         table = [np.empty(room, dtype) for dtype in ("f8", "f8", "u8", "i4", "f8", "f8")]
-        rejected = np.empty((min(thrown, sum(int(rows[tile]) for tile in tiles)), 3))
+        rejected = np.empty((min(thrown, sum(int(rows[tile]) for tile in tiles)), 4))
         _used, count = _bin(*ranges, up, kind, slab, index, *table, rejected)
         rejected = rejected[:count]
         rejected = rejected[np.lexsort(rejected.T[::-1])]
@@ -236,5 +237,5 @@ def _evidence(index: NDArray[np.int32], table: list[NDArray], rejected: NDArray[
     return Evidence(
         cells, rounded_up(top), rounded_down(low), levels, returns,
         cells[ground], rounded_down(ground_low[ground]), rounded_up(ground_high[ground]),
-        rejected[:, 1].astype(np.int32), rounded_up(rejected[:, 2]),
+        rejected[:, 1].astype(np.int32), rounded_up(rejected[:, 2]), rejected[:, 3] > 0,
     )  # fmt: skip

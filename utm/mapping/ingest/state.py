@@ -17,7 +17,7 @@ LAYER_M = 2.0
 #: How the ground of a cell is known; a higher one wins in its cell.
 GROUND_NONE, GROUND_MODEL, GROUND_FILTERED, GROUND_CLASSIFIED, GROUND_DTM = range(5)
 
-REJECTED_DTYPE = np.dtype([("ix", "i4"), ("iy", "i4"), ("up", "f4"), ("source", "u2")])
+REJECTED_DTYPE = np.dtype([("ix", "i4"), ("iy", "i4"), ("up", "f4"), ("source", "u2"), ("again", "?")])
 ENTERED_DTYPE = np.dtype(
     [("ix", "i4"), ("iy", "i4"), ("from_m", "f4"), ("to_m", "f4"), ("source", "u2"), ("surface", "?")]
 )

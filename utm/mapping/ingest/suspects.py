@@ -50,10 +50,11 @@ def suspects_of(
         ix, iy, table["up"], terrain, seen.copy(), p.discard_below_m, p.alone_m, reach_cells(p.nearby_m, cell_m)
     )
     mine = _within(table, inner)
+    counted = mine & ~table["again"]
     counts = {
-        "points_suspect": int((mine & (verdict == SUSPECT)).sum()),
-        "points_discarded_below": int((mine & (verdict == BELOW)).sum()),
-        "points_discarded_above": int((mine & (verdict == ALONE)).sum()),
+        "points_suspect": int((counted & (verdict == SUSPECT)).sum()),
+        "points_discarded_below": int((counted & (verdict == BELOW)).sum()),
+        "points_discarded_above": int((counted & (verdict == ALONE)).sum()),
     }
     old = state.kept[(state.kept["kind"] == RunKind.SUSPECT) & _within(state.kept, inner)]
     new = table[mine & (verdict == SUSPECT)]
