@@ -6,6 +6,9 @@ import pytest
 
 from utm.errors import MapError
 from utm.mapping import shading, view
+from utm.mapping.decimate import FLOATING_DTYPE, Decimated
+from utm.mapping.layers import LAYERS, coloured
+from utm.mapping.mapfile import Status
 from utm.model import Datum, GeoZone, Restriction, WeeklyPeriod
 
 
@@ -29,9 +32,12 @@ def test_a_plan_view_is_a_picture_with_the_zone_in_it(small_map, tmp_path):
     picture = matplotlib.image.imread(out)[..., :3]
     assert picture.shape[1] == 900
     plain = matplotlib.image.imread(view.plan_view(small_map, tmp_path / "plain.png", width_px=900, title="Town"))
-    red = (picture[..., 0] > 0.6) & (picture[..., 1] < 0.3)
-    assert red.sum() > 200, "the outline of a prohibited zone is red"
-    assert not ((plain[..., 0] > 0.6) & (plain[..., 1] < 0.3)).any()
+
+    def reds(rgb):
+        return (rgb[..., 0] > 0.6) & (rgb[..., 1] < 0.3) & (rgb[..., 2] < 0.35)
+
+    assert reds(picture).sum() > 200, "the outline of a prohibited zone is red"
+    assert not reds(plain).any()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.png", "plan.png"]
 
 
@@ -65,6 +71,45 @@ def test_a_part_of_the_map_and_blocks_of_cells(small_map, tmp_path):
     view.save(figure, tmp_path / "part.png")
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_has_a_picture_with_a_legend_in_words(small_map, layer, tmp_path):
+    _, ax = view.map_figure(small_map, width_px=600)
+    handles = view.draw_base(ax, small_map, layer=layer, suspects=True)
+    words = " ".join(handle.get_label() for handle in handles)
+    assert "Not surveyed: blocked" in words
+    assert "Suspect" in words
+    if layer == "surface":
+        assert "JGD2011" in words
+    if layer == "source":
+        assert "dsm.tif" in words
+    pictures = [
+        view.plan_view(small_map, tmp_path / f"{name}.png", layer=name, width_px=600) for name in {layer, "height"}
+    ]
+    assert len({picture.read_bytes() for picture in pictures}) == len(pictures)
+
+
+def test_no_such_layer(small_map, tmp_path):
+    with pytest.raises(MapError, match="no such layer"):
+        view.plan_view(small_map, tmp_path / "plan.png", layer="mood", width_px=600)
+
+
+def test_days_and_sources_have_colours_of_their_own():
+    rng = np.random.default_rng(2)
+    shape = (6, 5)
+    flat = np.zeros(shape, np.float32)
+    age = rng.choice([0, 20_000, 20_500], shape).astype(np.uint16)
+    source = rng.integers(0, 14, shape).astype(np.uint16)
+    status = np.full(shape, Status.KNOWN | Status.FROM_RASTER, np.uint8)
+    scene = Decimated((0.0, 0.0), 1.0, 1, flat, flat, flat, status, source, age, flat > 0, np.empty(0, FLOATING_DTYPE))
+    ages = coloured("age", scene, [], "EGM96")
+    assert {patch.get_label() for patch in ages.legend} == {"2024-10-04", "2026-02-16", "Day not known"}
+    assert len(np.unique(ages.rgb.reshape(-1, 3), axis=0)) == 3
+    names = [{"file": f"{n}.tif"} for n in range(1, 14)]
+    legend = [patch.get_label() for patch in coloured("source", scene, names, "EGM96").legend]
+    assert legend[0] == "Assumed"
+    assert legend[-1].startswith("and ")
+
+
 def test_a_picture_that_cannot_be_written(small_map, tmp_path):
     with pytest.raises(MapError, match="the picture cannot be written"):
         view.plan_view(small_map, tmp_path / "no" / "plan.png", width_px=600)
@@ -85,9 +130,3 @@ def test_box_mean_against_the_definition():
     padded = np.pad(values, 2, mode="edge")
     slow = [[padded[i : i + 5, j : j + 5].mean() for j in range(7)] for i in range(9)]
     np.testing.assert_allclose(shading.box_mean(values, 2), slow, atol=1e-6)
-
-
-def test_blocks_complete_ragged_edges():
-    values = np.arange(15, dtype=np.float32).reshape(5, 3)
-    np.testing.assert_array_equal(shading.block_reduce(values, 2, "max"), [[4, 5], [10, 11], [13, 14]])
-    assert shading.block_reduce(values > 13, 2, "any").tolist() == [[False, False], [False, False], [False, True]]

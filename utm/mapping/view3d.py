@@ -183,6 +183,7 @@ def document_of(scene: Decimated, facts: Facts) -> dict[str, Any]:
         "base_m": base_m,
         "step_m": step_m,
         "middle_m": float(np.median(scene.ground_m)) - base_m,
+        "high_m": float(np.ptp(scene.ground_m)),
         "contour_m": next((step for step in (1, 2, 5, 10, 20, 50, 100) if relief / step < 25), 200)
         if relief > 5
         else 0,

@@ -47,6 +47,7 @@ async function start() {
     view.painted = state.colour;
     const all = state.show === "all";
     made.solid.visible = all;
+    made.shared.covered.value = all ? 1 : 0;
     made.glass.visible = all && state.unseen;
     made.hanging.visible = all && state.hanging;
     made.shared.stretch.value = state.stretch;
@@ -56,14 +57,24 @@ async function start() {
     draw();
   }
 
+  // As near as the whole city fits, seen from a turn and a tilt in degrees
   function home(turn = 24, tilt = 52, zoom = 1) {
-    const width = city.nx * city.cell_m, depth = city.ny * city.cell_m;
-    const narrow = Math.min(1, camera.aspect), radians = Math.PI / 180;
-    const far = (Math.hypot(width, depth) * 0.5 * 0.86) / Math.tan((camera.fov / 2) * radians) / Math.sqrt(narrow) / Math.max(1, camera.aspect * 0.62) / zoom;
-    controls.target.set(0, city.middle_m * state.stretch, 0);
-    camera.position.setFromSpherical(new Spherical(far, (90 - tilt) * radians, -turn * radians)).add(controls.target);
+    const width = city.nx * city.cell_m, depth = city.ny * city.cell_m, radians = Math.PI / 180;
+    const size = Math.hypot(width, depth), low = controls.target.set(0, city.middle_m * state.stretch, 0).y;
+    const away = new Vector3().setFromSpherical(new Spherical(1, (90 - tilt) * radians, -turn * radians));
+    camera.position.copy(away).add(controls.target);
+    camera.lookAt(controls.target);
+    const [right, up, back] = [0, 1, 2].map((k) => new Vector3().setFromMatrixColumn(camera.matrix, k));
+    const tan = Math.tan((camera.fov / 2) * radians);
+    let far = 0;
+    for (const x of [-0.5, 0.5]) for (const z of [-0.5, 0.5]) for (const y of [0, city.high_m * state.stretch]) {
+      const corner = new Vector3(x * width, y - low, z * depth);
+      const need = Math.max(Math.abs(corner.dot(right)) / camera.aspect, Math.abs(corner.dot(up))) / tan / (camera.aspect > 1 ? 0.84 : 0.95);
+      far = Math.max(far, need + corner.dot(back));
+    }
+    camera.position.copy(away.multiplyScalar(far / zoom)).add(controls.target);
     controls.minDistance = 12;
-    controls.maxDistance = Math.hypot(width, depth) * 4;
+    controls.maxDistance = Math.max(size * 4, far * 1.5);
     controls.update();
     draw();
   }

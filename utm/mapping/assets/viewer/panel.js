@@ -51,7 +51,7 @@ export function showLegend(view) {
   const kinds = new Set(city.floating_kind);
   const extra = [];
   if (any(UNKNOWN)) extra.push({ hatched: true, word: "unseenGround" });
-  if (any(SUSPECT)) extra.push({ colour: css(MAGENTA), word: "suspect" });
+  if (any(SUSPECT) && state.show === "all") extra.push({ colour: css(MAGENTA), word: "suspect" });
   if (state.show === "all" && state.hanging)
     for (const [kind, word] of [[1, "seenAir"], [2, "suspectAir"], [3, "enteredAir"]])
       if (kinds.has(kind)) extra.push({ colour: css(AIR[kind]), word });

@@ -33,7 +33,7 @@ export function build(city) {
     cells: { value: new Vector2(city.nx, city.ny) }, cellM: { value: city.cell_m }, stretch: { value: 1 },
     sun: { value: new Vector3(...SUN).normalize() },
     period: { value: Math.max(city.nx, city.ny) * city.cell_m / 110 },
-    contour: { value: 0 }, baseM: { value: city.base_m },
+    contour: { value: 0 }, covered: { value: 1 }, baseM: { value: city.base_m },
     slopes: { value: texture(city, Uint16Array.from(light.slope, DataUtils.toHalfFloat), RGFormat, HalfFloatType, true) },
     groundLight: { value: texture(city, light.onGround, RGFormat, UnsignedByteType, true) },
     topLight: { value: texture(city, light.onTop, RGFormat, UnsignedByteType, false) },
@@ -96,7 +96,7 @@ function groundMesh(city, shared, depth) {
         gl_Position = projectionMatrix * modelViewMatrix * vec4(p, 1.0);
       }`,
     fragmentShader: /* glsl */ `${LIT}
-      uniform vec2 cells; uniform float period, contour, cellM, baseM;
+      uniform vec2 cells; uniform float period, contour, covered, cellM, baseM;
       uniform sampler2D groundColour, groundLight, slopes, flags;
       varying vec3 at; varying float skirt;
       void main() {
@@ -109,7 +109,7 @@ function groundMesh(city, shared, depth) {
         float flag = texture2D(flags, uv).r;
         if (flag > 0.25 && flag < 0.75) {
           colour = mix(vec3(0.60, 0.63, 0.66), vec3(0.86, 0.87, 0.88), stripes((at.x + at.z) * cellM * 0.7071, period));
-        } else if (flag > 0.75) colour = vec3(0.88, 0.13, 0.54);
+        } else if (flag > 0.75 && covered > 0.5) colour = vec3(0.88, 0.13, 0.54);
         if (contour > 0.0) {
           float level = (at.y + baseM) / contour, width = fwidth(level);
           float line = 1.0 - smoothstep(0.6, 1.6, abs(fract(level - 0.5) - 0.5) / max(width, 1e-6));
@@ -117,6 +117,7 @@ function groundMesh(city, shared, depth) {
           colour = mix(colour, vec3(0.42, 0.34, 0.24), line * 0.32 * major * (1.0 - smoothstep(0.25, 0.6, width)));
         }
         vec2 slope = texture2D(slopes, uv).rg * stretch, light = texture2D(groundLight, uv).rg;
+        light = mix(vec2(0.0, 1.0), light, covered);  // nothing stands there that could throw a shadow
         vec3 normal = normalize(vec3(-slope.x, 1.0, slope.y));
         gl_FragColor = vec4(lit(colour, normal, light.r, light.g), 1.0);
       }`,
