@@ -174,8 +174,7 @@ def unit_of(stage: str) -> str:
 
 def si(number: float) -> str:
     """A number in three or four digits with its SI prefix: 950, 12.3k, 4.56M."""
-    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if number >= factor:
-            scaled = number / (1e3 if prefix == "k" else factor)
-            return f"{scaled:.3g}{prefix}" if scaled < 1000 else f"{scaled:.0f}{prefix}"
+    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= max(9_999.5, 0.9995 * factor):
+            return f"{number / factor:.3g}{prefix}"
     return f"{number:.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"
