@@ -20,8 +20,8 @@ def slow_air(state, p):
         """Levels in which returns lie, or None where the bits do not say."""
         if state.returns[ix, iy] < 1 or np.isinf(state.low[ix, iy]):
             return None
-        bottom = int(np.floor((state.low[ix, iy] - state.error_m[ix, iy]) / LAYER_M))
-        top = int(np.floor(state.base[ix, iy] / LAYER_M))
+        bottom = int(np.floor((float(state.low[ix, iy]) - float(state.error_m[ix, iy])) / LAYER_M))
+        top = int(np.floor(float(state.base[ix, iy]) / LAYER_M))
         if top - bottom > 63:
             return None
         bits = int(state.levels[ix, iy])
@@ -98,7 +98,7 @@ def test_air_is_claimed_as_the_rule_says(seed, cells, least):
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_air_below_anything(data):
-    state = flat(7, 6, ground=-3.0)
+    state = flat(5, 5, ground=-3.0)
     state.base[:] = state.solid[:] = -INF
     state.ground_low[:], state.ground_high[:] = INF, -INF
     heights = st.lists(st.floats(-30, 140), min_size=0, max_size=4)

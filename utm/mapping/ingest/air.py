@@ -71,8 +71,8 @@ def seen_levels(base, low, levels, returns, error_m):  # type: ignore[no-untyped
         for iy in range(base.shape[1]):
             if returns[ix, iy] < 1 or levels[ix, iy] == 0 or not np.isfinite(low[ix, iy]):
                 continue
-            bottom = int(np.floor((low[ix, iy] - error_m[ix, iy]) / LAYER_M))
-            top = int(np.floor(base[ix, iy] / LAYER_M))
+            bottom = int(np.floor((np.float64(low[ix, iy]) - error_m[ix, iy]) / LAYER_M))
+            top = int(np.floor(np.float64(base[ix, iy]) / LAYER_M))
             if top - bottom >= _LEVELS:
                 continue
             while bottom <= top and not _bit(levels[ix, iy], bottom):
@@ -97,6 +97,19 @@ def _between(ix, iy, level, solid, levels, first, last):  # type: ignore[no-unty
 
 
 @_kernel
+def _free_around(ix, iy, level, base, solid, levels, first, last):  # type: ignore[no-untyped-def]
+    """Whether a level is free in the eight columns around one that is not on the edge."""
+    for a in range(ix - 1, ix + 2):
+        for b in range(iy - 1, iy + 2):
+            if a == ix and b == iy:
+                continue
+            above_all = np.isfinite(base[a, b]) and level * LAYER_M >= max(base[a, b], solid[a, b])
+            if not above_all and not _between(a, b, level, solid, levels, first, last):
+                return False
+    return True
+
+
+@_kernel
 def free_stretches(base, solid, levels, returns, first, last, least):  # type: ignore[no-untyped-def]
     """The widest stretch of levels of each column that is empty in it and free in the eight columns around.
 
@@ -115,12 +128,7 @@ def free_stretches(base, solid, levels, returns, first, last, least):  # type: i
             began = first[ix, iy] + 1
             for level in range(first[ix, iy] + 1, last[ix, iy] + 1):
                 free = _between(ix, iy, level, solid, levels, first, last)
-                if free:
-                    for a in range(ix - 1, ix + 2):
-                        for b in range(iy - 1, iy + 2):
-                            if free and not (a == ix and b == iy):
-                                above_all = np.isfinite(base[a, b]) and level * LAYER_M >= max(base[a, b], solid[a, b])
-                                free = above_all or _between(a, b, level, solid, levels, first, last)
+                free = free and _free_around(ix, iy, level, base, solid, levels, first, last)
                 if not free:
                     if level - began >= least and level - began > stop[ix, iy] - start[ix, iy]:
                         start[ix, iy] = began
