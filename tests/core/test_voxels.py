@@ -78,5 +78,5 @@ NO_RUNS = ([], [], [], [])
 )
 def test_what_cannot_be_voxels(surface, runs, more):
     given_ = {"origin_m": (0, 0, 0), "column_m": 1.0, "columns_per_voxel": 1, "levels": 2} | more
-    with pytest.raises(ValueError, match="must|needs|outside"):
+    with pytest.raises(ValueError, match=r"must|needs|outside"):
         voxelise(surface, runs, **given_)

@@ -17,7 +17,7 @@ def tile_facts(content: TileContent) -> dict[str, object]:
     terrain, surface, status = (content.layers[name] for name in ("terrain", "surface", "status"))
 
     def cells(flag: Status) -> int:
-        return int(np.count_nonzero(status & flag))
+        return int(np.count_nonzero(status & np.uint8(flag)))
 
     known = (status & Status.KNOWN) != 0
     days, of_day = np.unique(content.layers["age"], return_counts=True)

@@ -34,6 +34,13 @@ MAX_CELLS = 2_000_000_000  # 7,600 tiles
 #: survey (0: not known).
 LAYERS = {"terrain": "float32", "surface": "float32", "status": "uint8", "source": "uint16", "age": "uint16"}
 
+#: What the entry of a tile says of it, beside ``ages`` (see `facts.tile_facts`).
+FACT_COUNTS = (
+    "cells", "known", "suspect", "from_raster", "from_cloud", "from_model", "terrain_assumed", "terrain_filtered",
+    "runs", "columns_with_air",
+)  # fmt: skip
+FACT_HEIGHTS = ("terrain_low_m", "terrain_high_m", "surface_low_m", "surface_high_m", "highest_m")
+
 MEND = "Build the map again from its survey, or restore it from a backup."
 
 #: Which column and row of tiles, counted from the south-west.
@@ -247,6 +254,16 @@ def check_meta(meta: Mapping, file: Path) -> None:
     def text(value: object, pattern: str = r".+") -> bool:
         return isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL) is not None
 
+    def facts(value: object) -> bool:
+        return (
+            isinstance(value, dict)
+            and all(count(value.get(name)) for name in FACT_COUNTS)
+            and all(number(value.get(name)) for name in FACT_HEIGHTS)
+            and isinstance(value.get("ages"), list)
+            and all(isinstance(age, list) and len(age) == 2 and all(map(count, age)) for age in value["ages"])
+            and all(day < 1 << 16 for day, _ in value["ages"])
+        )
+
     frame, size, dates = meta.get("frame"), meta.get("size"), meta.get("survey_dates")
     day = r"\d{4}-\d\d-\d\d"
     checks = {
@@ -271,8 +288,7 @@ def check_meta(meta: Mapping, file: Path) -> None:
             and all(count(n) for n in entry["tile"])
             and text(entry.get("hash"), "[0-9a-f]{64}")
             and count(entry.get("bytes"))
-            and isinstance(entry.get("facts"), dict)
-            and all(number(value) for value in entry["facts"].values() if not isinstance(value, list))
+            and facts(entry.get("facts"))
             for entry in meta["tiles"]
         ),
         "sources": isinstance(meta.get("sources"), list) and all(isinstance(s, dict) for s in meta["sources"]),
