@@ -114,7 +114,7 @@ def _pieces(
     cells = np.bincount(number.ravel(), minlength=count)
     highest, deepest = np.zeros(count), np.zeros(count)
     np.maximum.at(highest, number.ravel(), rise.ravel())
-    np.maximum.at(deepest, number.ravel(), -rise.ravel())
+    np.maximum.at(deepest, number.ravel(), 0.0 - rise.ravel())
     # An outline that touches itself at a corner is none to shapely until it is made valid
     outlines = shapely.make_valid(np.array([shapely.geometry.shape(shape) for shape in found]))
     outlines = shapely.transform(outlines, lambda xy: xy + corner)
