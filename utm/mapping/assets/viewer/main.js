@@ -64,6 +64,7 @@ async function start() {
     const away = new Vector3().setFromSpherical(new Spherical(1, (90 - tilt) * radians, -turn * radians));
     camera.position.copy(away).add(controls.target);
     camera.lookAt(controls.target);
+    camera.updateMatrix();
     const [right, up, back] = [0, 1, 2].map((k) => new Vector3().setFromMatrixColumn(camera.matrix, k));
     const tan = Math.tan((camera.fov / 2) * radians);
     let far = 0;
