@@ -23,6 +23,14 @@ class UtmError(Exception):
     """The root. Catch this to catch everything that the package raises on purpose."""
 
 
+#: Of what stood in a file no more is shown.
+_LONGEST = 120
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
 class InputError(UtmError):
     """What was handed in cannot be used.
 
@@ -42,11 +50,13 @@ class InputError(UtmError):
         super().__init__(problem)
 
     def __str__(self) -> str:
-        place = ": ".join(str(part) for part in (self.file, self.field) if part is not None)
-        shown = "" if self.value is None else f" (got {self.value!r})"
+        field = None if self.field is None else _short(str(self.field))
+        place = ": ".join(str(part) for part in (self.file, field) if part is not None)
+        shown = "" if self.value is None else f" (got {_short(repr(self.value))})"
         text = f"{place}: {self.problem}{shown}" if place else f"{self.problem}{shown}"
         text = f"{text}. {self.mend}" if self.mend else text
-        return " ".join(text.split())
+        # A damaged file may bring any character into a message, and a terminal obeys some of them
+        return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
     def at(self, file: object) -> InputError:
         """Name the file, where the place that raised did not know it; returns self."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from utm.errors import SurveyError
+from utm.mapping.ingest.reading import first_line
 from utm.mapping.ingest.source import Kind, Role, Source
 
 #: What the end of a file's name promises; None where only its content tells.
@@ -106,8 +107,10 @@ def inspect(
 def _json_kind(path: Path) -> Kind:
     try:
         content = json.loads(path.read_bytes())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise SurveyError(f"not readable JSON: {error}", file=path, mend="Copy it again from the survey.") from None
+    except (ValueError, RecursionError) as error:  # JSON, UTF-8, and numbers of thousands of digits
+        raise SurveyError(
+            f"not readable JSON: {first_line(error)}", file=path, mend="Copy it again from the survey."
+        ) from None
     named = content.get("type") if isinstance(content, dict) else None
     if named == "CityJSON":
         return "model"

@@ -260,6 +260,13 @@ class MapWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave()
+        # Surveys are read under `reading`, so it was the map's own files that the disk refused. numpy says so without a
+        # number; what a cluster's connections raise are OSErrors as well, of classes of their own.
+        if isinstance(error, OSError) and (type(error) is OSError or error.errno is not None):
+            if isinstance(error, (ConnectionError, TimeoutError)):
+                return
+            problem = f"cannot be written: {error.strerror or error}"
+            raise MapError(problem, file=self.out, field="--out", mend="Is the disk full?") from error
 
     def publish(self, meta: Mapping[str, Any]) -> CityMap:
         """Make a version of what was written the current one.
