@@ -4,15 +4,18 @@ import shutil
 
 import laspy
 import numpy as np
+import pyproj
 import pytest
 
 from tests.mapping.survey_files import SOUTH, WEST, ground_points, plain, write_laz, write_tif
-from utm.errors import DatumError, MapError, SurveyError
+from utm.errors import MapError, SurveyError
+from utm.frames import LocalFrame
 from utm.mapping import CityMap
 from utm.mapping.ingest import build_map
-from utm.mapping.ingest import write as writing
-from utm.mapping.ingest.clouds import statistical_outliers
+from utm.mapping.ingest import store
+from utm.mapping.ingest.clouds import reject
 from utm.mapping.mapfile import Status
+from utm.model import Datum
 
 
 def test_the_map_lies_where_the_survey_does(small_map):
@@ -40,7 +43,7 @@ def test_a_hole_is_unknown_and_blocks_above_the_highest_thing_nearby(small_map, 
 
 
 def test_wires_that_the_filter_rejects_still_block(small_map, survey):
-    assert statistical_outliers(survey.points)[-42:-2].any(), "the wire is meant to be rejected"
+    assert reject(survey.points)[-42:-2].any(), "the wire is meant to be rejected"
     surface = small_map.surface_up(survey.wire[:, 0] - WEST, survey.wire[:, 1] - SOUTH)
     assert (surface >= 35).all()
     status = small_map.status_at(survey.wire[:, 0] - WEST, survey.wire[:, 1] - SOUTH)
@@ -115,12 +118,44 @@ def test_a_small_hole_in_the_terrain_takes_the_lowest_ground_nearby(survey, tmp_
     assert made.meta["counts"]["cells_terrain_assumed"] == 16
 
 
-def test_terrain_that_does_not_cover_the_survey_is_refused(survey, tmp_path):
+def test_terrain_of_another_place_is_refused(survey, tmp_path):
     far = write_tif(tmp_path / "far.tif", plain(), west=WEST + 5000)
-    with pytest.raises(
-        SurveyError, match=r"far\.tif: --terrain: the terrain model does not cover 100\.0% of the survey"
-    ):
+    with pytest.raises(SurveyError, match=r"far\.tif: --terrain: lies off the survey"):
         build_map(survey.dsm, tmp_path / "map", terrain=far)
+
+
+def test_without_a_terrain_model_the_ground_is_class_2_and_said_to_be(survey, tmp_path):
+    rng = np.random.default_rng(6)
+    points = ground_points(rng, survey.terrain_m, 9000)
+    points[:200, 2] += 12
+    points = points.round(3)  # as the file holds them
+    classes = np.where(np.arange(len(points)) < 200, 6, 2).astype(np.uint8)
+    cloud = write_laz(tmp_path / "classed.laz", points, classes=classes)
+    made = build_map(cloud, tmp_path / "map", outliers=False)
+    terrain = made.terrain_up(points[:, 0] - made.frame.origin_x, points[:, 1] - made.frame.origin_y)
+    assert (terrain <= points[:, 2] + 1e-3).all()
+    assert (terrain[200:] > points[200:, 2] - 1.0).all()
+    assert made.meta["counts"]["cells_terrain_filtered"] == 0
+
+
+@pytest.mark.parametrize("source", ["cloud", "dsm"])
+def test_without_any_ground_it_is_filtered_and_said_to_be(survey, tmp_path, source):
+    rng = np.random.default_rng(7)
+    up = survey.surface_m
+    points = ground_points(rng, up, 30_000)
+    file = {
+        "cloud": lambda: write_laz(tmp_path / "unclassed.laz", points),
+        "dsm": lambda: write_tif(tmp_path / "dsm.tif", up),
+    }[source]()
+    made = build_map(file, tmp_path / "map")
+    assert made.meta["counts"]["cells_terrain_filtered"] > 0.5 * up.size
+    shift = int(round(made.frame.origin_x - WEST)), int(round(made.frame.origin_y - SOUTH))
+    assert shift == (0, 0)
+    terrain = made.whole().terrain_m
+    nx, ny = terrain.shape
+    off = terrain - survey.terrain_m[:nx, :ny]
+    assert np.median(np.abs(off)) < 0.3
+    assert off.max() < 3, "no roof of 12 m is taken for ground"
 
 
 def test_noise_classes_and_withheld_returns_are_suspect_not_gone(survey, tmp_path):
@@ -166,36 +201,34 @@ def test_the_file_names_no_place_and_no_time(small_map, survey):
 
 
 def test_progress_is_told_stage_by_stage(survey, tmp_path):
-    told = []
-    build_map([survey.dsm, survey.cloud], tmp_path / "map", terrain=survey.dtm, progress=lambda *p: told.append(p))
+    told, seconds = [], {}
+    build_map(
+        [survey.dsm, survey.cloud], tmp_path / "map", terrain=survey.dtm, progress=lambda *p: told.append(p),
+        seconds=seconds, workers=1,
+    )  # fmt: skip
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == ["terrain dtm.tif", "surface dsm.tif", "cloud cloud.laz", "hash", "write"]
+    assert stages == ["look at files", "read points", "merge tiles", "finish tiles"]
     assert all(0 <= done <= total for _, done, total in told)
     for stage in stages:
         assert [(d, t) for s, d, t in told if s == stage][-1][0] == [t for s, _, t in told if s == stage][-1]
+    assert {"decode", "bin", "filter", "rasters", "merge", "finish", "write"} <= set(seconds)
 
 
-def test_a_build_that_dies_before_the_rename_leaves_nothing(survey, tmp_path, monkeypatch):
-    def dies(partial, out):
-        assert (partial / "map.json").is_file()
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_any_number_of_workers_makes_the_same_map(survey, small_map, tmp_path, workers):
+    again = build_map([survey.dsm, survey.cloud], tmp_path / "map", terrain=survey.dtm, workers=workers)
+    assert again.version == small_map.version
+    assert (again.path / "map.json").read_bytes() == (small_map.path / "map.json").read_bytes()
+
+
+def test_a_build_that_dies_before_it_is_published_leaves_nothing(survey, tmp_path, monkeypatch):
+    def dies(self, meta):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "_put_in_place", dies)
+    monkeypatch.setattr(store.MapWriter, "publish", dies)
     with pytest.raises(KeyboardInterrupt):
         build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_a_killed_build_leaves_behind_is_no_map_and_in_nobodys_way(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_put_in_place", lambda partial, out: (_ for _ in ()).throw(KeyboardInterrupt))
-    monkeypatch.setattr(writing.shutil, "rmtree", lambda *_, **__: None)  # a kill runs no clean-up
-    with pytest.raises(KeyboardInterrupt):
-        build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm)
-    monkeypatch.undo()
-    assert [path.name.startswith(".map.partial-") for path in tmp_path.iterdir()] == [True]
-    with pytest.raises(MapError, match="there is no such map"):
-        CityMap.open(tmp_path / "map")
-    assert build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm).size == (120, 80)
 
 
 def test_a_map_is_replaced_only_when_asked_and_never_by_a_failed_build(survey, tmp_path):
@@ -212,24 +245,6 @@ def test_a_map_is_replaced_only_when_asked_and_never_by_a_failed_build(survey, t
     second = build_map([survey.dsm, survey.cloud], out, terrain=survey.dtm, replace=True)
     assert CityMap.open(out).version == second.version != first.version
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.laz", "map"]
-
-
-def test_a_failed_swap_puts_the_old_map_back(survey, tmp_path, monkeypatch):
-    out = tmp_path / "map"
-    first = build_map(survey.dsm, out, terrain=survey.dtm)
-    real = os.rename
-
-    def fails(source, target):
-        if ".partial-" in str(source):
-            raise OSError(28, "No space left on device")
-        real(source, target)
-
-    monkeypatch.setattr(writing.os, "rename", fails)
-    with pytest.raises(MapError, match="cannot be written"):
-        build_map([survey.dsm, survey.cloud], out, terrain=survey.dtm, replace=True)
-    monkeypatch.undo()
-    CityMap.open(out).verify()
-    assert CityMap.open(out).version == first.version
 
 
 def test_the_place_is_checked_before_the_work(survey, tmp_path):
@@ -250,22 +265,39 @@ def test_the_place_is_checked_before_the_work(survey, tmp_path):
 # ---- sources that do not fit together
 
 
-def test_terrain_is_asked_for(survey, tmp_path):
-    with pytest.raises(SurveyError, match="--terrain DTM"):
-        build_map(survey.dsm, tmp_path / "map")
+def test_what_cannot_be_terrain(survey, tmp_path):
     with pytest.raises(SurveyError, match="given as surface and as terrain"):
         build_map(survey.dsm, tmp_path / "map", terrain=survey.dsm)
-    with pytest.raises(SurveyError, match="a terrain model must be a GeoTIFF"):
+    with pytest.raises(SurveyError, match="terrain"):
         build_map(survey.dsm, tmp_path / "map", terrain=survey.cloud)
 
 
-def test_sources_in_two_frames_are_refused(survey, tmp_path):
-    other = write_tif(tmp_path / "utm.tif", plain(), crs="EPSG:6690+6695")
-    with pytest.raises(SurveyError, match=r"utm\.tif: crs: is in EPSG:6690, but dsm\.tif is in EPSG:6675"):
-        build_map([survey.dsm, other], tmp_path / "map", terrain=survey.dtm)
-    amsl = write_tif(tmp_path / "amsl.tif", plain(), crs="EPSG:6675+5773")
-    with pytest.raises(DatumError, match=r"amsl\.tif: vertical datum: measures heights from AMSL, but dsm\.tif from"):
-        build_map([survey.dsm, amsl], tmp_path / "map", terrain=survey.dtm)
+def test_the_same_content_twice_is_refused(survey, tmp_path):
+    twin = shutil.copy(survey.cloud, tmp_path / "twin.laz")
+    with pytest.raises(SurveyError, match=r"holds the same as (cloud|twin)\.laz"):
+        build_map([survey.cloud, twin], tmp_path / "map", terrain=survey.dtm)
+
+
+def test_sources_in_several_frames_are_brought_together(survey, small_map, tmp_path):
+    """The same cloud in UTM, with heights over EGM96: the same surface, to what the rounding in the file may do."""
+    frame = LocalFrame("EPSG:6675", 0.0, 0.0, Datum.JGD2011)
+    stored = laspy.read(survey.cloud)
+    east, north, up = (np.asarray(axis, np.float64) for axis in (stored.x, stored.y, stored.z))
+    lon, lat = frame.to_lonlat(east, north)
+    x, y = pyproj.Transformer.from_crs("EPSG:6675", "EPSG:6690", always_xy=True).transform(east, north)
+    header = laspy.LasHeader(point_format=6, version="1.4")
+    header.add_crs(pyproj.CRS("EPSG:6690+5773"))
+    header.scales, header.offsets = [0.0001] * 3, [x.min(), y.min(), 0.0]
+    record = laspy.ScaleAwarePointRecord.zeros(len(x), header=header)
+    record.x, record.y, record.z = x, y, frame.height(up, Datum.AMSL, lon, lat)
+    laspy.LasData(header, record).write(str(tmp_path / "utm.laz"))
+    made = build_map([survey.dsm, tmp_path / "utm.laz"], tmp_path / "map", terrain=survey.dtm)
+    assert made.frame.crs == "EPSG:6675", "the first metric one that is named"
+    assert made.frame.vertical is Datum.JGD2011
+    ix, iy = np.meshgrid(np.arange(120) + 0.5, np.arange(80) + 0.5, indexing="ij")
+    e, n = ix + WEST - made.frame.origin_x, iy + SOUTH - made.frame.origin_y
+    assert np.quantile(np.abs(made.surface_up(e, n) - small_map.surface_up(ix, iy)), 0.99) < 1e-3
+    assert made.meta["sources"][0]["crs"] != made.meta["sources"][1]["crs"]
 
 
 @pytest.mark.parametrize("cell", [0, -1.0, float("nan"), float("inf")])
@@ -275,12 +307,12 @@ def test_a_resolution_that_is_none(survey, tmp_path, cell):
 
 
 def test_a_map_too_large_for_memory_is_refused(survey, tmp_path):
-    with pytest.raises(SurveyError, match="more than this build holds"):
+    with pytest.raises(SurveyError, match="more than a map holds"):
         build_map(survey.dsm, tmp_path / "map", terrain=survey.dtm, resolution_m=0.001)
 
 
 def test_no_sources_and_no_heights(survey, tmp_path):
-    with pytest.raises(SurveyError, match="no survey file was given"):
+    with pytest.raises(SurveyError, match="no survey was given"):
         build_map([], tmp_path / "map", terrain=survey.dtm)
     empty = write_tif(tmp_path / "void.tif", np.full((120, 80), -9999, np.float32))
     with pytest.raises(SurveyError, match="holds no height at all"):

@@ -112,9 +112,12 @@ def test_a_terrain_model_is_never_filtered_away_and_a_relief_gives_way(monkeypat
     assert with_filtered_ground(state, 1.0, Parameters(ground="filter")) is state
 
 
-def test_a_raster_alone_is_not_filtered():
+def test_a_surface_model_alone_is_filtered_and_nothing_is_not():
     state = without_ground(flat(20, 8, seen=30.0), np.s_[:])
+    state.low[:] = np.inf
     assert with_filtered_ground(state, 1.0, P) is state
+    state.low[:] = state.base
+    assert (with_filtered_ground(state, 1.0, P).ground_rank == GROUND_FILTERED).all()
 
 
 def test_the_filter_is_silent_and_gives_the_same_again():

@@ -170,3 +170,23 @@ def test_what_is_withdrawn_is_gone_and_its_cells_are_news():
     state = merged(BOX, [], [], [], recalled(BOX, content(OLD), frozenset({2})))
     assert state.entered["source"].tolist() == [3]
     assert np.argwhere(state.fresh).tolist() == [[2, 2]]
+
+
+def test_a_wire_over_what_nobody_saw_stays_a_wire():
+    """Below the assumed height of an unknown cell: were it taken for a surface, the cell would become known, and low."""
+    made = content([(3, 3, -np.inf, 20, RunKind.BASE, 0), (3, 3, 12, 13, RunKind.ENTERED, 2)])
+    state = recalled(BOX, made)
+    assert state.entered["from_m"].tolist() == [12]
+    assert not state.entered["surface"].any()
+
+
+def test_a_mast_over_what_nobody_saw_is_no_surface_and_a_building_is_one():
+    made = content([
+        (3, 3, -np.inf, 20, RunKind.BASE, 0), (3, 3, 1, 30, RunKind.ENTERED, 2),
+        (4, 2, -np.inf, 1, RunKind.BASE, 0), (4, 2, 1, 8, RunKind.ENTERED, 3),
+    ])  # fmt: skip
+    made.layers["status"][4, 2] = Status.KNOWN | Status.FROM_MODEL
+    state = recalled(BOX, made)
+    assert state.entered["from_m"].tolist() == [-np.inf, -np.inf]
+    assert state.entered["surface"].tolist() == [False, True]
+    assert np.isneginf(state.base[4, 2])

@@ -110,6 +110,7 @@ def build_map(
     vertical = next(source for source in described if source.role == "surface").stated.vertical
     grid = _grid(seen, name, vertical, resolution_m)
     frame = LocalFrame(name, grid.west, grid.south, vertical)
+    check_reach(seen, frame, grid)
     ordered = in_order(seen)
     with MapWriter(out, replace=replace) as writer, workers_for(workers, scheduler) as crew:
         job = Job(
@@ -348,6 +349,19 @@ def check_ground(sources: Sequence[Source]) -> None:
             raise SurveyError(
                 "a terrain model must be a GeoTIFF", file=source.path, field="--terrain", mend="Give a DTM raster."
             )
+
+
+def check_reach(sources: Sequence[Source], frame: LocalFrame, grid: Grid) -> None:
+    """Raise SurveyError for a terrain model or obstacles that lie nowhere on the map: a wrong file, or a wrong CRS."""
+    for source in sources:
+        if source.role == "terrain" or source.kind == "obstacles":
+            where = placing.Placing(source.stated, frame).box(source.bounds)
+            if not grid.touching(*where):
+                raise SurveyError(
+                    "lies off the survey", file=source.path,
+                    field="--terrain" if source.role == "terrain" else None,
+                    mend="Is it of another place, or in another CRS?",
+                )  # fmt: skip
 
 
 def _grid(sources: Sequence[Source], crs: str, vertical: object, resolution_m: float | None) -> Grid:

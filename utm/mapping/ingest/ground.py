@@ -32,17 +32,17 @@ class Ground:
 
 
 def with_filtered_ground(state: TileState, cell_m: float, p: Parameters) -> TileState:
-    """The state, with ground filtered from its returns where no surveyor gave any in the whole box (or, with ``ground``
-    "filter", where no terrain model did); ground of a relief model gives way to it.
+    """The state, with ground filtered from its returns, or else from its surface model, where no surveyor gave any in
+    the whole box (or, with ``ground`` "filter", where no terrain model did); ground of a relief model gives way to it.
 
-    The filter works on the lowest return of each cell, so its ground is that return.
+    The filter works on the lowest height seen in each cell, so its ground is that height.
     """
     rank, low, high = state.ground_rank, state.ground_low, state.ground_high
     if p.ground == "filter" and (classified := rank == GROUND_CLASSIFIED).any():
         rank = np.where(classified, GROUND_NONE, rank).astype(np.uint8)
         low, high = np.where(classified, np.float32(np.inf), low), np.where(classified, np.float32(-np.inf), high)
         state = dataclasses.replace(state, ground_rank=rank, ground_low=low, ground_high=high)
-    returns = (state.returns > 0) & np.isfinite(state.low)
+    returns = np.isfinite(state.low)
     if (rank >= GROUND_CLASSIFIED).any() or not returns.any():
         return state
     ix, iy = np.nonzero(returns)

@@ -212,6 +212,9 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
     state.solid[surveyed] = state.base[surveyed]
     known = (status & Status.TERRAIN_ASSUMED) == 0
     state.ground_low[known] = state.ground_high[known] = layers["terrain"][known]
+    # The highest ground of a cell is forgotten; that of a slope reaches up to the lowest of the next cell
+    slope = known & ~surveyed
+    state.ground_high[slope] = square_max(state.ground_low * np.where(known, 1, -1).astype(np.float32), 1)[slope]
     state.ground_rank[known] = GROUND_DTM
     filtered = known & ((status & Status.TERRAIN_FILTERED) != 0)
     state.ground_rank[filtered] = GROUND_FILTERED
@@ -233,12 +236,11 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
     state.entered = np.empty(len(entered), ENTERED_DTYPE)
     for name in ("ix", "iy", "from_m", "to_m", "source"):
         state.entered[name] = entered[name]
-    base_top = np.full(state.base.shape, np.inf, np.float32)
-    listed = runs[runs["kind"] == RunKind.BASE]
-    base_top[listed["ix"], listed["iy"]] = listed["to_m"]
-    grounded = entered["from_m"] <= base_top[entered["ix"] - box[0], entered["iy"] - box[1]]
+    at = entered["ix"] - box[0], entered["iy"] - box[1]
+    grounded = entered["from_m"] <= layers["terrain"][at]
     state.entered["from_m"][grounded] = -np.inf
-    state.entered["surface"] = grounded
+    # Which of them was a surface matters only where no survey saw one, and there the cell is known by it
+    state.entered["surface"] = grounded & ((status[at] & Status.KNOWN) != 0)
     state.entered = np.unique(state.entered)
     state.flags[state.entered["ix"] - box[0], state.entered["iy"] - box[1]] |= np.uint8(Status.FROM_MODEL)
     return state

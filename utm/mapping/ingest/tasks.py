@@ -135,7 +135,8 @@ def read_model(task: tuple[Job, int, int]) -> Read:
     with timed(seconds, "models"):
         seen = models.read_model(job.sources[index], job.placing(index), job.grid)
         job.keep(index, part, seen.evidence)
-    return Read(index, frozenset(seen.evidence), seen.counts, seconds)
+    counts = dict(seen.counts) | ({"off the map, wholly or in part": seen.off_map} if seen.off_map else {})
+    return Read(index, frozenset(seen.evidence), counts, seconds)
 
 
 def read_obstacles(task: tuple[Job, int, int]) -> Read:
@@ -147,7 +148,8 @@ def read_obstacles(task: tuple[Job, int, int]) -> Read:
     with timed(seconds, "models"):
         seen = obstacles.read_obstacles(job.sources[index], job.grid, job.frame, terrain_of(job), job.as_of)
         job.keep(index, part, seen.evidence)
-    return Read(index, frozenset(seen.evidence), seen.counts, seconds)
+    counts = dict(seen.counts) | ({"off the map, wholly or in part": seen.off_map} if seen.off_map else {})
+    return Read(index, frozenset(seen.evidence), counts, seconds)
 
 
 def terrain_of(job: Job) -> Callable[[NDArray, NDArray], NDArray] | None:
