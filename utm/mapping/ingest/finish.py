@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from utm.mapping.ingest.air import Air, air_below
 from utm.mapping.ingest.grid import Box
-from utm.mapping.ingest.ground import Ground, ground_of, with_filtered_ground
+from utm.mapping.ingest.ground import Ground, ground_of
 from utm.mapping.ingest.nearby import FAR_BLOCK, Far, Heights, seen_heights, summary
 from utm.mapping.ingest.parameters import Parameters, halo_cells
 from utm.mapping.ingest.runs import Columns, columns_of
@@ -48,7 +48,8 @@ def finish(state: TileState, inner: Box, far: Far, p: Parameters, days: NDArray[
     """Decide what the map says of one tile.
 
     Args:
-        state: the tile with a halo of `halo_cells` around it, clipped to the map.
+        state: the tile with a halo of `halo_cells` around it, clipped to the map; its ground filtered, where it needs
+            that (`ground.with_filtered_ground`).
         inner: the tile itself.
         far: the summary of the whole map.
         days: days since 1970-01-01 of each source's survey, by number; [0] is 0.
@@ -57,7 +58,6 @@ def finish(state: TileState, inner: Box, far: Far, p: Parameters, days: NDArray[
     Raises:
         SurveyError: no ground is known anywhere on the map.
     """
-    state = with_filtered_ground(state, cell_m, p)
     ground = ground_of(state, far, cell_m, p)
     seen = seen_heights(state)
     highest = np.maximum(np.maximum(seen, state.ground_high), entered_heights(state))

@@ -27,6 +27,7 @@ from utm.mapping.ingest.content import composed
 from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.finish import Far, Parameters, finish, halo_cells, summary
 from utm.mapping.ingest.grid import TILE, Box, Grid, Tile
+from utm.mapping.ingest.ground import with_filtered_ground
 from utm.mapping.ingest.merge import PointsSeen, RasterSeen, merged, recalled
 from utm.mapping.ingest.nearby import square_max
 from utm.mapping.ingest.placing import Placing
@@ -219,8 +220,11 @@ def finish_tile(task: tuple[Job, Tile]) -> Finished:
     job, tile = task
     seconds: dict[str, float] = {}
     inner = job.grid.box(tile)
-    with timed(seconds, "finish"):
+    with timed(seconds, "halo"):
         state = _with_halo(job, tile)
+    with timed(seconds, "ground"):
+        state = with_filtered_ground(state, job.grid.cell_m, job.parameters)
+    with timed(seconds, "finish"):
         done = finish(
             state, inner, _far(job.scratch / "far.npz"), job.parameters, np.array(job.days, np.uint16), job.grid.cell_m
         )
