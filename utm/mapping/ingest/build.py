@@ -20,7 +20,7 @@ import numpy as np
 from utm.errors import SurveyError
 from utm.frames import LocalFrame, geoid_name
 from utm.mapping.citymap import CityMap
-from utm.mapping.ingest import placing, tasks
+from utm.mapping.ingest import placing, stray, tasks
 from utm.mapping.ingest.content import counted
 from utm.mapping.ingest.finish import FAR_BLOCK, Far, Parameters
 from utm.mapping.ingest.grid import TILE, Grid, Tile, grid_over
@@ -295,6 +295,7 @@ def _read(
 ) -> set[Tile]:
     """Sort all sources but rasters into tiles; returns the tiles that any new source touches."""
     touched: set[Tile] = set()
+    touched_by: dict[int, set[Tile]] = {}
     work: dict[Callable, list[tuple[Job, int, int]]] = {}
     total = 0
     for index, source in enumerate(job.sources):
@@ -314,6 +315,7 @@ def _read(
         points = 0
         for number, read in enumerate(crew.map(reader, items)):
             touched |= read.tiles
+            touched_by.setdefault(read.index, set()).update(read.tiles)
             _add(done.by_source.setdefault(read.index, {}), read.counts)
             if clouds_only:
                 _add(done.counts, read.counts)
@@ -323,6 +325,11 @@ def _read(
                 done.entered[read.index] = sorted(read.tiles)
                 report("read models", number + 1, len(items))
             spend(read.seconds)
+    if job.before is None:  # the map of an update is as large as it is
+        for index, tiles in touched_by.items():
+            source = job.sources[index]
+            if source.kind != "obstacles":
+                stray.check_tiles(source.path, job.placing(index).box(source.bounds), tiles, job.grid.cell_m)
     return touched
 
 
@@ -377,4 +384,6 @@ def _grid(sources: Sequence[Source], crs: str, vertical: object, resolution_m: f
         bounds.append(
             placing.Placing(source.stated, anywhere).box((west - half, south - half, east + half, north + half))
         )
+    if resolution_m > 0:
+        stray.check_files([(s.path, box) for s, box in zip(outline, bounds, strict=True)], resolution_m)
     return grid_over(bounds, float(resolution_m))

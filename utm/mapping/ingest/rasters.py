@@ -59,7 +59,8 @@ def inspect_raster(
         SurveyError: damaged, not one band of numbers, not placed on the ground, no CRS or an unusable one.
         DatumError: the heights' datum or unit is unstated, unknown, or stated twice and differently.
     """
-    with reading(path, "GeoTIFF"), warnings.catch_warnings():
+    # Within an Env, what GDAL says of a damaged file goes to the log, not past us to the terminal
+    with reading(path, "GeoTIFF"), rasterio.Env(), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said below, as an error
         try:
             raster = rasterio.open(path)
@@ -145,7 +146,7 @@ def read_window(source: Source, placing: Placing, grid: Grid, box: Box) -> tuple
     shape = (box[2] - box[0], box[3] - box[1])
     highest, lowest = np.full(shape, -np.inf, np.float32), np.full(shape, np.inf, np.float32)
     try:
-        with reading(source.path, "GeoTIFF"):
+        with reading(source.path, "GeoTIFF"), rasterio.Env():
             raster = _opened(source.path)
             transform = raster.transform
             if placing.same_crs and placing.same_heights and not (transform.b or transform.d):
