@@ -173,7 +173,7 @@ def test_what_is_withdrawn_is_gone_and_its_cells_are_news():
 
 
 def test_a_wire_over_what_nobody_saw_stays_a_wire():
-    """Below the assumed height of an unknown cell: were it taken for a surface, the cell would become known, and low."""
+    """Below the assumed height of an unknown cell: taken for a surface, it would make the cell known, and low."""
     made = content([(3, 3, -np.inf, 20, RunKind.BASE, 0), (3, 3, 12, 13, RunKind.ENTERED, 2)])
     state = recalled(BOX, made)
     assert state.entered["from_m"].tolist() == [12]

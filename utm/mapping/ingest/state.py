@@ -81,7 +81,8 @@ class TileState:
 
         return cls(
             box, full(-np.inf, "f4"), full(0, "u2"), full(-np.inf, "f4"), full(np.inf, "f4"), full(0, "u8"),
-            full(0, "i4"), full(0, "u1"), full(0, "f4"), full(np.inf, "f4"), full(-np.inf, "f4"), full(0, "u1"), full(0, "?"),
+            full(0, "i4"), full(0, "u1"), full(0, "f4"), full(np.inf, "f4"), full(-np.inf, "f4"), full(0, "u1"),
+            full(0, "?"),
             np.empty(0, REJECTED_DTYPE), np.empty(0, ENTERED_DTYPE), np.empty(0, KEPT_DTYPE),
         )  # fmt: skip
 
