@@ -26,6 +26,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "docs" / "benchmarks-map.md"
 PICTURES = ROOT / "docs" / "pictures"
 _MB = 1e6
+_HEAD = """# City maps: how big, how fast
+
+Written by `python -m benchmarks.map_cloud_speed`, `map_100m_points` and `map_city`; not by hand. Figures of one table
+come from one run; where others use the machine too, ratios and processor times say more than wall times.
+"""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def write_section(name: str, text: str, document: Path = TABLES) -> None:
     """Print a section and put it into the document in the place of the last one of that name."""
     print(text)
     begin, end = f"<!-- {name}: written by benchmarks/{name}.py -->", f"<!-- end of {name} -->"
-    whole = document.read_text(encoding="utf-8") if document.exists() else "# City maps: how big, how fast\n"
+    whole = document.read_text(encoding="utf-8") if document.exists() else _HEAD
     section = f"{begin}\n{text.strip()}\n{end}\n"
     if begin in whole:
         head, _, rest = whole.partition(begin)

@@ -27,8 +27,8 @@ class UtmError(Exception):
 _LONGEST = 120
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+def _short(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 class InputError(UtmError):
@@ -53,7 +53,8 @@ class InputError(UtmError):
         field = None if self.field is None else _short(str(self.field))
         place = ": ".join(str(part) for part in (self.file, field) if part is not None)
         shown = "" if self.value is None else f" (got {_short(repr(self.value))})"
-        text = f"{place}: {self.problem}{shown}" if place else f"{self.problem}{shown}"
+        problem = _short(self.problem, 2 * _LONGEST)
+        text = f"{place}: {problem}{shown}" if place else f"{problem}{shown}"
         text = f"{text}. {self.mend}" if self.mend else text
         # A damaged file may bring any character into a message, and a terminal obeys some of them
         return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))

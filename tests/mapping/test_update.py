@@ -29,7 +29,8 @@ def line(folder, name, *, height_m=40.0, at=(200.0, 100.0, 200.0, 300.0)):
     feature = {
         "type": "Feature",
         "properties": {
-            "id": "line-1", "name": "Line 1", "kind": "power_line", "heights_m": [height_m, height_m], "datum": "JGD2011", "sag_m": 2.0,
+            "id": "line-1", "name": "Line 1", "kind": "power_line",
+            "heights_m": [height_m, height_m], "datum": "JGD2011", "sag_m": 2.0,
             "uncertainty_m": 0.5, "conductor_half_width_m": 1.0, "supports": False,
         },
         "geometry": {"type": "LineString", "coordinates": [list(end) for end in ends]},
