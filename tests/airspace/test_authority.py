@@ -238,7 +238,7 @@ def test_a_map_that_changed_is_noticed(airspace, town, tmp_path):
     file = airspace.path / "airspace.json"
     document = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(document | {"map": str(other), "map_version": "0" * 64}), encoding="utf-8")
-    with pytest.raises(MapError, match="was made for 000000000000"):
+    with pytest.raises(MapError, match="was made for version 000000000000 of its map"):
         Airspace.open(airspace.path)
 
 
