@@ -1,7 +1,7 @@
 """A new survey of a part of a city: a new version of the map beside the old one.
 
-Only the tiles that the new sources touch, and their neighbours, are made again; all others are shared between the
-versions. Of a tile that is made again, cells farther from the news than the halo stay as they were, to the bit.
+Only the tiles that the new sources touch, or come near to, are made again; all others are shared between the versions.
+Of a tile that is made again, cells farther from the news than the halo stay as they were, to the bit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from utm.mapping.ingest.build import (
     summed,
 )
 from utm.mapping.ingest.content import counted
-from utm.mapping.ingest.finish import Parameters
+from utm.mapping.ingest.finish import Parameters, halo_cells
 from utm.mapping.ingest.grid import Grid, Tile
 from utm.mapping.ingest.store import MapWriter
 from utm.mapping.ingest.tasks import Job
@@ -98,8 +98,8 @@ def update_map(
         lost = {tuple(tile) for _, tiles in gone for tile in tiles}
 
         def limit(touched: set[Tile]) -> tuple[list[Tile], list[Tile]]:
-            finish = around(grid, touched | lost)
-            return around(grid, set(finish)), finish
+            finish = within_reach(job) | touched | set(around(grid, lost))
+            return around(grid, finish), [tile for tile in grid.tiles() if tile in finish]
 
         done = run(job, crew, limit, progress, seconds, known_tiles=meta["tiles"])
         for number, _ in gone:
@@ -120,6 +120,16 @@ def update_map(
         after = writer.publish(document)
     off_map = sum(done.facts_of(i).get("counts", {}).get("points_off_map", 0) for i in range(len(ordered)))
     return Updated(after, difference(before, after), len(done.entries), off_map)
+
+
+def within_reach(job: Job) -> set[Tile]:
+    """The tiles of which the new sources may change something: those that they, grown by a halo, touch."""
+    reach = halo_cells(job.grid.cell_m, job.parameters) * job.grid.cell_m
+    found: set[Tile] = set()
+    for index, source in enumerate(job.sources):
+        west, south, east, north = job.placing(index).box(source.bounds)
+        found.update(job.grid.touching(west - reach, south - reach, east + reach, north + reach))
+    return found
 
 
 def around(grid: Grid, tiles: set[Tile]) -> list[Tile]:
