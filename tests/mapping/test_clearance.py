@@ -229,7 +229,7 @@ def damage(file, how) -> None:
 def test_a_damaged_entry_is_computed_anew_and_replaced(tmp_path, how):
     city, box = town(60, 60), (40, 40, 80, 80)
     good = clearance_window(city, RULES, box, cache=ClearanceCache(tmp_path))
-    (file,) = tmp_path.rglob("*.npz")
+    (file,) = tmp_path.rglob("*.window")
     damage(file, how)
     mended = clearance_window(city, RULES, box, cache=ClearanceCache(tmp_path))
     assert mended.cached == "repaired"
@@ -243,7 +243,7 @@ def test_no_flipped_bit_gets_into_a_window(tmp_path_factory, data):
     city, box = town(40, 40), (30, 30, 50, 50)
     folder = tmp_path_factory.mktemp("cache")
     good = clearance_window(city, RULES, box, cache=ClearanceCache(folder))
-    (file,) = folder.rglob("*.npz")
+    (file,) = folder.rglob("*.window")
     damage(file, data.draw(st.integers(0, file.stat().st_size - 1)))
     found = clearance_window(city, RULES, box, cache=ClearanceCache(folder))
     assert found.cached in ("disk", "repaired")
@@ -266,7 +266,7 @@ def test_the_folder_stays_within_its_size(tmp_path):
     city = town(60, 60)
     cache = ClearanceCache(tmp_path, max_disk_bytes=1)
     clearance_window(city, RULES, (40, 40, 60, 60), cache=cache)
-    assert not list(tmp_path.rglob("*.npz"))
+    assert not list(tmp_path.rglob("*.window"))
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):

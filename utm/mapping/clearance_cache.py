@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 import threading
 import warnings
-import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, NotImplementedError, MemoryError)
+#: A file is this many bytes of SHA-256 over its key and the rest, and the rest, as numpy's savez writes it.
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def cache_directory() -> Path:
@@ -76,17 +76,17 @@ class ClearanceCache:
             return None
         file = self._file(key)
         try:
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as entry:
-                arrays = {name: entry[name] for name in entry.files}
-            # The check sums of a zip are not looked at when a member is read to its last byte but not beyond.
-            if arrays.pop("digest").tobytes() != _digest(key, arrays):
-                raise DamagedEntry(f"{file}: the content does not match its digest")
+            content = file.read_bytes()
             os.utime(file)
         except FileNotFoundError:
             return None
-        except _DAMAGE as error:
-            raise DamagedEntry(f"{file}: {error}") from error
-        return arrays
+        except OSError as error:
+            raise DamagedEntry(f"{file}: {error.strerror}") from error
+        # Before anything of it is understood: numpy's reader fails in many ways, and not always
+        if content[:_DIGEST_BYTES] != _digest(key, content[_DIGEST_BYTES:]):
+            raise DamagedEntry(f"{file}: the content does not match its digest")
+        with np.load(io.BytesIO(content[_DIGEST_BYTES:]), allow_pickle=False) as entry:
+            return {name: entry[name] for name in entry.files}
 
     def write(self, key: str, arrays: Mapping[str, NDArray]) -> None:
         """Keep arrays on disk, whole or not at all. A folder that cannot be written to is warned of, no more: what was
@@ -98,8 +98,11 @@ class ClearanceCache:
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, partial = tempfile.mkstemp(prefix=".partial-", dir=file.parent)
             try:
+                packed = io.BytesIO()
+                np.savez_compressed(packed, **arrays)
                 with os.fdopen(handle, "wb") as stream:
-                    np.savez_compressed(stream, digest=np.frombuffer(_digest(key, arrays), np.uint8), **arrays)
+                    stream.write(_digest(key, packed.getvalue()))
+                    stream.write(packed.getvalue())
                 os.replace(partial, file)
             except BaseException:
                 Path(partial).unlink(missing_ok=True)
@@ -114,11 +117,11 @@ class ClearanceCache:
             )
 
     def _file(self, key: str) -> Path:
-        return self.directory / key[:2] / f"{key}.npz"
+        return self.directory / key[:2] / f"{key}.window"
 
     def _prune(self) -> None:
         entries = []
-        for file in self.directory.glob("*/*.npz"):
+        for file in self.directory.glob("*/*.window"):
             try:
                 stat = file.stat()
             except FileNotFoundError:  # another process prunes too
@@ -132,10 +135,5 @@ class ClearanceCache:
             excess -= size
 
 
-def _digest(key: str, arrays: Mapping[str, NDArray]) -> bytes:
-    digest = hashlib.sha256(key.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
-    return digest.digest()
+def _digest(key: str, content: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + content).digest()
