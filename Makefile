@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: help setup demo test lint format sample bench slow px4 lock clean
+.PHONY: help setup demo test lint format sample bench bench-map slow px4 lock clean
 .DEFAULT_GOAL := help
 PYTHON_FILES := utm sims tests benchmarks data tools
 bin := .venv/bin
@@ -37,6 +37,9 @@ sample: setup ## Make the sample city again
 
 bench: setup ## Benchmarks, peers side by side
 	@$(bin)/python -m pytest benchmarks -q --benchmark-only
+
+bench-map: setup ## Figures of city maps, into docs/benchmarks-map.md: minutes, and a gigabyte of made surveys in /tmp
+	@for script in map_cloud_speed map_100m_points map_city; do $(bin)/python -m benchmarks.$$script || exit 1; done
 
 lock: ## Pin every dependency again, for all supported Pythons (needs uv)
 	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra sim --extra test --extra bench \
