@@ -20,6 +20,7 @@ from utm.mapping.ingest import clouds, models
 from utm.mapping.ingest.build import Files, Progress, look_at
 from utm.mapping.ingest.finish import Parameters
 from utm.mapping.ingest.placing import Placing
+from utm.mapping.ingest.rasters import DRIVER
 from utm.mapping.ingest.reading import reading
 from utm.mapping.ingest.source import Source
 
@@ -105,7 +106,7 @@ def _blocks(city_map: CityMap, source: Source, placing: Placing) -> Iterator[tup
 
 
 def _raster(source: Source, placing: Placing) -> Iterator[tuple[int, int, _Block]]:
-    with reading(source.path, "GeoTIFF"), rasterio.open(source.path) as raster:
+    with reading(source.path, "GeoTIFF"), rasterio.open(source.path, driver=DRIVER) as raster:
         for row in range(0, raster.height, _ROWS):
             rows = min(_ROWS, raster.height - row)
             band = raster.read(1, window=Window(0, row, raster.width, rows), masked=True)

@@ -136,6 +136,8 @@ class GmlReader:
                     )
                 more = file.read(2**20)
                 tail = tail[-16:] + more if more else b""
+        if b"\0" in head:  # two bytes for a letter: a document type would not look like one
+            raise SurveyError("an encoding that is not read", file=self.path, mend="Save it as UTF-8.")
         named = encoding.group(1).decode().lower() if encoding else "utf-8"
         if named not in _ENCODINGS:
             raise SurveyError("an encoding that is not read", file=self.path, value=named, mend="Save it as UTF-8.")

@@ -26,6 +26,14 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _each_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The first of two objects of one name would be lost."""
+    found = dict(items)
+    if len(found) < len(items):
+        raise ValueError(f"a field stands twice in one object, one of {', '.join(key for key, _ in items)[:80]}")
+    return found
+
+
 @dataclass(eq=False)
 class JsonReader:
     """One CityJSON file. What it says of itself is known once the first object is."""
@@ -50,9 +58,7 @@ class JsonReader:
         for id, thing in objects.items():
             self._mapping(thing, id)
         for id, thing in objects.items():
-            kind = thing.get("type")
-            if not isinstance(kind, str):
-                raise self._error("an object without a type", id, kind)
+            kind = self._type(thing, id)
             if kind in OUTDOOR_PARTS and any(parent in objects for parent in self._ids(thing, "parents", id)):
                 continue  # with its whole
             if kind not in USES:
@@ -74,7 +80,7 @@ class JsonReader:
         if size > MAX_BYTES:
             raise SurveyError(f"holds more than {MAX_BYTES:,} bytes", file=self.path, value=size, mend="Split it.")
         try:
-            document = json.loads(self.path.read_bytes(), parse_constant=_no_constant)
+            document = json.loads(self.path.read_bytes(), parse_constant=_no_constant, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:  # JSON and UTF-8 alike
             raise SurveyError(f"not readable CityJSON: {first_line(error)}", file=self.path, mend=MEND) from None
         if not isinstance(document, dict) or document.get("type") != "CityJSON":
@@ -121,13 +127,23 @@ class JsonReader:
             raise self._error("is missing", "transform")
         transform = self._mapping(transform, "transform")
         scale, shift = (self._numbers(transform.get(key), f"transform.{key}", (3,)) for key in ("scale", "translate"))
-        return points * scale + shift
+        with np.errstate(over="ignore", invalid="ignore"):
+            placed = points * scale + shift
+        if not np.isfinite(placed).all():
+            raise self._error("moves vertices off this world", "transform", transform.get("scale"))
+        return placed
 
     def _ids(self, thing: dict[str, Any], key: str, id: str) -> list[str]:
         ids = thing.get(key, [])
         if not (isinstance(ids, list) and all(isinstance(other, str) for other in ids)):
             raise self._error(f"{key} must be a list of ids", id)
         return ids
+
+    def _type(self, thing: dict[str, Any], id: str) -> str:
+        kind = thing.get("type")
+        if not isinstance(kind, str):
+            raise self._error("something without a type", id, kind)
+        return kind
 
     def _parts(self, id: str, objects: dict[str, Any]) -> list[str]:
         """Outdoor parts of an object and of its parts, each once, however they are linked."""
@@ -136,7 +152,7 @@ class JsonReader:
             part = waiting.pop()
             if part in found or part == id or part not in objects:
                 continue
-            if objects[part].get("type") in OUTDOOR_PARTS:
+            if self._type(objects[part], part) in OUTDOOR_PARTS:
                 found.append(part)
                 waiting.extend(self._ids(objects[part], "children", part)[::-1])
         return found
@@ -150,7 +166,7 @@ class JsonReader:
         if not isinstance(geometries, list):
             raise self._error("geometry must be a list", id)
         for geometry in geometries:
-            depth = _DEPTHS.get(self._mapping(geometry, id).get("type"))  # type: ignore[arg-type]
+            depth = _DEPTHS.get(self._type(self._mapping(geometry, id), id))
             if depth is None:
                 continue  # points, lines, templates
             try:

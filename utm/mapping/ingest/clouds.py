@@ -30,7 +30,7 @@ from utm.mapping.ingest.returns import (
     record_cells,
     sorted_into_tiles,
 )
-from utm.mapping.ingest.source import Role, Source
+from utm.mapping.ingest.source import Role, Source, usable_day
 from utm.mapping.ingest.sources import sha256
 from utm.mapping.ingest.statement import stated
 
@@ -98,7 +98,7 @@ def inspect_cloud(
     if path.suffix.lower() in (".las", ".laz"):
         header, in_file = las.read_header(path)
         bounds = (*map(float, header.mins[:2]), *map(float, header.maxs[:2]))
-        count, step, day = int(header.point_count), 0.0, header.creation_date
+        count, step, day = int(header.point_count), 0.0, usable_day(header.creation_date)
     else:
         layout = _layout(path)
         in_file, count, day = layout.crs, layout.count, None

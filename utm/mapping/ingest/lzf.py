@@ -63,9 +63,11 @@ def decompressed(path: Path, begins: int, size: int) -> NDArray[np.uint8]:
         packed, unpacked = struct.unpack("<II", sizes)
         if unpacked != size:
             raise ValueError(f"its points are {size} bytes, but its data {unpacked}")
+        there = file.seek(0, 2) - begins - 8
+        if there < packed:  # asked before memory is taken for them
+            raise ValueError(f"ends after {there} of {packed} compressed bytes")
+        file.seek(begins + 8)
         data = np.fromfile(file, np.uint8, packed)
-    if len(data) < packed:
-        raise ValueError(f"ends after {len(data)} of {packed} compressed bytes")
     out = np.empty(size, np.uint8)
     if not _expand(data, out):
         raise ValueError("its compressed data is damaged")

@@ -13,7 +13,7 @@ from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 from pyproj.exceptions import CRSError, ProjError
 
-from utm.errors import MapError, SurveyError
+from utm.errors import InputError, MapError, SurveyError
 from utm.frames import LocalFrame, split_crs
 from utm.mapping.ingest.reading import first_line
 from utm.mapping.ingest.source import Source, Statement
@@ -136,6 +136,20 @@ def _transformer(crs: str, to: str) -> pyproj.Transformer:
             f"this machine knows no way from {source.name} to {to[:40]} that is right to {WORST_ACCURACY_M:g} m",
             field="crs", mend="Install the grids of its datum for PROJ with `projsync`, or reproject the file.",
         )  from error  # fmt: skip
+
+
+def reach(source: Source, frame: LocalFrame) -> Bounds:
+    """Where a file says that it lies: west, south, east, north in metres of a frame.
+
+    Raises:
+        SurveyError: it cannot be placed there; names the file.
+    """
+    half = source.step / 2
+    west, south, east, north = source.bounds
+    try:
+        return Placing(source.stated, frame).box((west - half, south - half, east + half, north + half))
+    except InputError as error:
+        raise error.at(source.path) from error.__cause__
 
 
 def map_crs(sources: Sequence[Source], wanted: str | None) -> str:

@@ -27,8 +27,9 @@ from utm.mapping.ingest.binning import Heights, bin_raster, rounded_down, rounde
 from utm.mapping.ingest.grid import Box, Grid
 from utm.mapping.ingest.lattice import Lattice, bin_placed, on_ground
 from utm.mapping.ingest.placing import Bounds, Placing
-from utm.mapping.ingest.reading import reading
-from utm.mapping.ingest.source import Role, Source
+from utm.mapping.ingest.pointfile import FARTHEST
+from utm.mapping.ingest.reading import MEND, reading
+from utm.mapping.ingest.source import Role, Source, usable_day
 from utm.mapping.ingest.sources import sha256
 from utm.mapping.ingest.statement import stated
 
@@ -39,9 +40,13 @@ _BAND_UNITS = {
     **dict.fromkeys(("ft", "foot", "feet", "international foot"), HEIGHT_UNITS["ft"]),
     **dict.fromkeys(("us survey foot", "us survey feet", "us-ft", "us_ft", "ftus", "usft"), HEIGHT_UNITS["ftus"]),
 }
+#: GDAL would take a file for whatever it holds, a list of other files and addresses in the network among them.
+DRIVER = "GTiff"
 #: Raster cells that are decoded and sorted at a time.
 _BLOCK_CELLS = 1_000_000
 _OPEN_AT_ONCE = 8
+#: Cells along an edge; a country at 10 cm. What is kept for each row and column takes memory.
+_LONGEST_EDGE = 10_000_000
 
 
 def inspect_raster(
@@ -63,7 +68,7 @@ def inspect_raster(
     with reading(path, "GeoTIFF"), rasterio.Env(), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said below, as an error
         try:
-            raster = rasterio.open(path)
+            raster = rasterio.open(path, driver=DRIVER)
         except CRSError as error:
             raise SurveyError(f"its CRS cannot be read: {error}", file=path, field="crs") from error
         with raster:
@@ -71,8 +76,15 @@ def inspect_raster(
             transform, width, height = raster.transform, raster.width, raster.height
             unit_m = _check_band(path, raster)
             day = surveyed or _day_of(raster.tags().get("TIFFTAG_DATETIME", ""))
+    if max(width, height) > _LONGEST_EDGE:
+        raise SurveyError(
+            f"more than {_LONGEST_EDGE:,} cells along an edge", file=path, field="size", value=(width, height),
+            mend=MEND,
+        )  # fmt: skip
     corners = np.column_stack(on_ground(transform, np.array([0, width, width, 0]), np.array([0, 0, height, height])))
-    placed = np.isfinite(corners).all() and transform.determinant != 0 and transform != rasterio.Affine.identity()
+    placed = (
+        (np.abs(corners) <= FARTHEST).all() and transform.determinant != 0 and transform != rasterio.Affine.identity()
+    )
     if not placed:
         raise SurveyError(
             "the raster is not placed on the ground", file=path, field="transform", value=tuple(transform)[:6],
@@ -110,7 +122,7 @@ def _day_of(tag: str) -> datetime.date | None:
         day = datetime.datetime.strptime(tag.strip()[:10], "%Y:%m:%d").date()  # noqa: DTZ007 a day has no zone
     except ValueError:
         return None
-    return day if day.year >= 1970 else None
+    return usable_day(day)
 
 
 def _edge_m(crs: str, transform: rasterio.Affine, width: int, height: int) -> float:
@@ -288,6 +300,6 @@ def _opened(path: Path) -> rasterio.DatasetReader:
     if raster is None:
         while len(_thread.rasters) >= _OPEN_AT_ONCE:
             _thread.rasters.popitem(last=False)[1].close()
-        raster = _thread.rasters[key] = rasterio.open(path)
+        raster = _thread.rasters[key] = rasterio.open(path, driver=DRIVER)
     _thread.rasters.move_to_end(key)
     return raster

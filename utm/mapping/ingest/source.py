@@ -14,6 +14,11 @@ Kind = Literal["raster", "cloud", "model", "obstacles"]
 Role = Literal["surface", "terrain"]
 
 
+def usable_day(day: datetime.date | None) -> datetime.date | None:
+    """The day, if a map can count it (16 bits from 1970-01-01); of a header that was never filled in, None."""
+    return day if day and datetime.date(1970, 1, 1) <= day <= datetime.date(2149, 6, 6) else None
+
+
 @dataclass(frozen=True)
 class Statement:
     """What the coordinates of a file mean. Nothing in it is guessed."""

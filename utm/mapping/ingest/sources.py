@@ -11,7 +11,7 @@ from pathlib import Path
 
 from utm.errors import SurveyError
 from utm.mapping.ingest.reading import first_line
-from utm.mapping.ingest.source import Kind, Role, Source
+from utm.mapping.ingest.source import Kind, Role, Source, usable_day
 
 #: What the end of a file's name promises; None where only its content tells.
 SUFFIXES: dict[str, Kind | None] = {
@@ -101,6 +101,8 @@ def inspect(
         from utm.mapping.ingest.models import inspect_model as reader
     else:
         from utm.mapping.ingest.obstacles import inspect_obstacles as reader
+    if surveyed is not None and usable_day(surveyed) is None:
+        raise SurveyError("is no day of a survey", field="--surveyed", value=surveyed.isoformat())
     return reader(path, role=role, crs=crs, vertical=vertical, surveyed=surveyed, error_m=error_m)
 
 
