@@ -279,7 +279,11 @@ def run(
         spend(merged.seconds)
         report("merge tiles", number + 1, len(to_merge))
     if np.isneginf(far.high).all():
-        raise SurveyError("the survey holds no height at all", mend="Check the files' nodata values.")
+        surfaces = [source.path for source in job.sources if source.role == "surface"]
+        raise SurveyError(
+            "the survey holds no height at all", file=surfaces[0] if len(surfaces) == 1 else None,
+            mend="Check the files' nodata values.",
+        )  # fmt: skip
     np.savez(job.scratch / "far.npz", high=far.high, low=far.low)
     for number, finished in enumerate(crew.map(tasks.finish_tile, [(job, tile) for tile in to_finish])):
         done.entries.append(dict(finished.entry))
@@ -300,7 +304,7 @@ def _read(
     total = 0
     for index, source in enumerate(job.sources):
         if source.kind == "raster":
-            touched.update(job.grid.touching(*job.placing(index).box(source.bounds)))
+            touched.update(job.grid.touching(*placing.reach(source, job.frame)))
         elif source.kind == "cloud":
             from utm.mapping.ingest import clouds
 
@@ -329,7 +333,7 @@ def _read(
         for index, tiles in touched_by.items():
             source = job.sources[index]
             if source.kind != "obstacles":
-                stray.check_tiles(source.path, job.placing(index).box(source.bounds), tiles, job.grid.cell_m)
+                stray.check_tiles(source.path, placing.reach(source, job.frame), tiles, job.grid.cell_m)
     return touched
 
 
@@ -361,14 +365,12 @@ def check_ground(sources: Sequence[Source]) -> None:
 def check_reach(sources: Sequence[Source], frame: LocalFrame, grid: Grid) -> None:
     """Raise SurveyError for a terrain model or obstacles that lie nowhere on the map: a wrong file, or a wrong CRS."""
     for source in sources:
-        if source.role == "terrain" or source.kind == "obstacles":
-            where = placing.Placing(source.stated, frame).box(source.bounds)
-            if not grid.touching(*where):
-                raise SurveyError(
-                    "lies off the survey", file=source.path,
-                    field="--terrain" if source.role == "terrain" else None,
-                    mend="Is it of another place, or in another CRS?",
-                )  # fmt: skip
+        inside = source.role == "terrain" or source.kind == "obstacles"
+        if inside and not grid.touching(*placing.reach(source, frame)):
+            raise SurveyError(
+                "lies off the survey", file=source.path, field="--terrain" if source.role == "terrain" else None,
+                mend="Is it of another place, or in another CRS?",
+            )  # fmt: skip
 
 
 def _grid(sources: Sequence[Source], crs: str, vertical: object, resolution_m: float | None) -> Grid:
@@ -377,13 +379,7 @@ def _grid(sources: Sequence[Source], crs: str, vertical: object, resolution_m: f
         resolution_m = max(min(rasters, default=FINEST_M), FINEST_M)
     outline = [s for s in sources if s.role == "surface" and s.kind != "obstacles"]
     anywhere = LocalFrame(crs, 0.0, 0.0, vertical)  # type: ignore[arg-type]
-    bounds = []
-    for source in outline:
-        half = source.step / 2
-        west, south, east, north = source.bounds
-        bounds.append(
-            placing.Placing(source.stated, anywhere).box((west - half, south - half, east + half, north + half))
-        )
+    bounds = [placing.reach(source, anywhere) for source in outline]
     if resolution_m > 0:
         stray.check_files([(s.path, box) for s, box in zip(outline, bounds, strict=True)], resolution_m)
     return grid_over(bounds, float(resolution_m))
