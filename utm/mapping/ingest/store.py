@@ -24,6 +24,7 @@ import numpy as np
 import pyproj
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what closing a file raises on a full disk, and is exported nowhere
 from rasterio.crs import CRS
 
 from utm.errors import MapError
@@ -91,7 +92,7 @@ def write_tile(out: Path, identity: Mapping[str, Any], tile: Tile, content: Tile
                     raise
             _sync(tiles)
         size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-    except (rasterio.errors.RasterioError, OSError) as error:
+    except (rasterio.errors.RasterioError, CPLE_BaseError, OSError) as error:
         raise MapError(f"cannot be written: {error}", file=place, field="--out", mend="Is the disk full?") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
