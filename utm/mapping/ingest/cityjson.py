@@ -142,7 +142,7 @@ class JsonReader:
     def _type(self, thing: dict[str, Any], id: str) -> str:
         kind = thing.get("type")
         if not isinstance(kind, str):
-            raise self._error("something without a type", id, kind)
+            raise self._error("an object without a type", id, kind)
         return kind
 
     def _parts(self, id: str, objects: dict[str, Any]) -> list[str]:

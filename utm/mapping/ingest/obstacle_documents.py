@@ -29,7 +29,7 @@ _LONLAT_NAMES = {"urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84"}
 
 def _date(value: object) -> object:
     # Pydantic would take 1800 for half an hour past midnight of 1970
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > 40:
         raise ValueError("a day is written as text")
     return datetime.date.fromisoformat(value)
 
