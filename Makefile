@@ -5,7 +5,7 @@ PYTHON_FILES := utm sims tests benchmarks data tools
 bin := .venv/bin
 
 help: ## Say what there is
-	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: .venv/ready ## Make .venv with the package in it
 
