@@ -7,8 +7,8 @@ import pytest
 
 from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.grid import TILE
-from utm.mapping.ingest.merge import PointsSeen, RasterSeen, merged, recalled
-from utm.mapping.ingest.state import GROUND_CLASSIFIED, GROUND_DTM, GROUND_NONE, TileState
+from utm.mapping.ingest.merge import PointsSeen, RasterSeen, Recall, merged, recalled
+from utm.mapping.ingest.state import GROUND_CLASSIFIED, GROUND_DTM, GROUND_MODEL, GROUND_NONE, TileState
 from utm.mapping.mapfile import RUN_DTYPE, RunKind, Status, TileContent
 
 BOX = (TILE, 0, TILE + 6, 4)  # a cut-off tile whose cells are not counted from the map's corner
@@ -166,8 +166,38 @@ def test_a_wire_that_is_seen_again_is_no_suspect():
     assert state.kept["ix"].tolist() == [TILE], "only the old suspect is left"
 
 
+def test_a_roof_beside_a_wire_does_not_say_that_the_wire_was_seen_again():
+    tower = raster(4, {(1, 1): (2, 2), (1, 2): (60, 60)})
+    state = merged(BOX, [tower], [], [], recalled(BOX, content(OLD)))
+    assert state.kept["kind"].tolist() == [RunKind.SUSPECT, RunKind.SUSPECT]
+
+
+def test_the_highest_ground_under_a_model_is_remembered():
+    """Nobody surveyed the cell, so its base is its ground: a rock higher than all cells around."""
+    made = content([(4, 2, -np.inf, 4, RunKind.BASE, 0), (4, 2, 1, 8, RunKind.ENTERED, 3)])
+    made.layers["status"][4, 2] = Status.KNOWN | Status.FROM_MODEL
+    state = recalled(BOX, made)
+    assert (state.ground_low[4, 2], state.ground_high[4, 2]) == (1, 4)
+
+
+SOURCES = [
+    {"kind": "cloud", "role": "surface"}, {"kind": "model", "role": "surface"},
+    {"kind": "obstacles", "role": "surface", "counts": {"mast": 3}},
+    {"kind": "obstacles", "role": "surface", "counts": {"building": 1, "mast": 1}},
+]  # fmt: skip
+
+
+def test_what_the_list_of_sources_tells_of_a_map():
+    nothing = frozenset()
+    assert Recall.of(SOURCES, {"ground": "auto"}, nothing).surfaces == {2, 4}
+    assert Recall.of(SOURCES, {"ground": "auto"}, nothing).ground_rank == GROUND_CLASSIFIED
+    assert Recall.of(SOURCES, {"ground": "filter"}, nothing).ground_rank == GROUND_MODEL
+    with_terrain = [*SOURCES, {"kind": "raster", "role": "terrain"}]
+    assert Recall.of(with_terrain, {"ground": "auto"}, nothing).ground_rank == GROUND_DTM
+
+
 def test_what_is_withdrawn_is_gone_and_its_cells_are_news():
-    state = merged(BOX, [], [], [], recalled(BOX, content(OLD), frozenset({2})))
+    state = merged(BOX, [], [], [], recalled(BOX, content(OLD), Recall(withdrawn=frozenset({2}))))
     assert state.entered["source"].tolist() == [3]
     assert np.argwhere(state.fresh).tolist() == [[2, 2]]
 

@@ -166,7 +166,8 @@ def update(city_map, sources, surveyed, as_of, withdraw, geojson, as_json, terra
     if as_json:
         write_json(told)
         return
-    say(f"{city_map}: version {meta['version'][:12]} follows {meta['parent'][:12]}", style="green", label="done")
+    follows = f" follows {meta['parent'][:12]}" if meta["parent"] else ": nothing changed"  # the only version there is
+    say(f"{city_map}: version {meta['version'][:12]}{follows}", style="green", label="done")
     print_facts({"tiles made again": updated.tiles} | summary(told["difference"]))
 
 

@@ -270,8 +270,11 @@ def run(
     far = Far(np.full(far_shape, -np.inf, np.float32), np.full(far_shape, np.inf, np.float32))
     per_tile = TILE // FAR_BLOCK
     for entry in known_tiles:  # tiles that are not merged are known by their extremes
-        there = tuple(slice(n * per_tile, (n + 1) * per_tile) for n in entry["tile"])
-        far.high[there], far.low[there] = entry["facts"]["surface_high_m"], entry["facts"]["terrain_low_m"]
+        there, facts = tuple(slice(n * per_tile, (n + 1) * per_tile) for n in entry["tile"]), entry["facts"]
+        # No known surface is higher; what was assumed does not count, or assumptions would grow on assumptions
+        known_high = min(facts["surface_high_m"], facts["terrain_high_m"] + facts["highest_m"])
+        far.high[there] = known_high if facts["known"] else -np.inf
+        far.low[there] = facts["terrain_low_m"]
     for number, merged in enumerate(crew.map(tasks.merge_tile, [(job, tile) for tile in to_merge])):
         bx, by = merged.tile[0] * per_tile, merged.tile[1] * per_tile
         there = (slice(bx, bx + merged.high.shape[0]), slice(by, by + merged.high.shape[1]))

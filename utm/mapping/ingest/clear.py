@@ -58,7 +58,7 @@ def clear_suspects(
     days = np.array(days_by_number(before.meta["sources"]), np.uint16)
     entries = {tuple(entry["tile"]): entry for entry in before.meta["tiles"]}
     cells = 0
-    with MapWriter(before.path, update=True) as writer:
+    with MapWriter(before.path, update=True, follows=before.version) as writer:
         for tile in grid.touching(*shape.bounds):
             content = before.tile_content(tile)
             where = ((content.layers["status"] & Status.SUSPECT) != 0) & _inside(shape, grid, tile)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from utm.mapping.ingest.runs import in_order
 from utm.mapping.mapfile import RunKind, Status, TileContent
 
 
@@ -24,7 +25,7 @@ def composed(before: TileContent, after: TileContent, changed: NDArray[np.bool_]
     layers = {name: np.where(changed, after.layers[name], before.layers[name]) for name in before.layers}
     old, new = before.runs, after.runs
     kept = np.concatenate([old[~changed[old["ix"], old["iy"]]], new[changed[new["ix"], new["iy"]]]])
-    return TileContent(layers=layers, runs=np.sort(kept, order=["ix", "iy", "from_m"]))
+    return TileContent(layers=layers, runs=in_order(kept, "ix", "iy", "from_m", "kind", "source", "to_m"))
 
 
 def without_suspects(content: TileContent, where: NDArray[np.bool_], days: NDArray[np.uint16]) -> TileContent:

@@ -35,7 +35,8 @@ def with_filtered_ground(state: TileState, cell_m: float, p: Parameters) -> Tile
     """The state, with ground filtered from its returns, or else from its surface model, where no surveyor gave any in
     the whole box (or, with ``ground`` "filter", where no terrain model did); ground of a relief model gives way to it.
 
-    The filter works on the lowest height seen in each cell, so its ground is that height.
+    The filter works on the lowest height seen in each cell, so its ground is that height. What an older version found
+    to be ground is shown to it again: a survey of a roof alone would look like ground.
     """
     rank, low, high = state.ground_rank, state.ground_low, state.ground_high
     if p.ground == "filter" and (classified := rank == GROUND_CLASSIFIED).any():
@@ -45,8 +46,9 @@ def with_filtered_ground(state: TileState, cell_m: float, p: Parameters) -> Tile
     returns = np.isfinite(state.low)
     if (rank >= GROUND_CLASSIFIED).any() or not returns.any():
         return state
-    ix, iy = np.nonzero(returns)
-    found = state.low[returns]
+    heights = np.where(~returns & (rank == GROUND_FILTERED), low, state.low)
+    ix, iy = np.nonzero(np.isfinite(heights))
+    found = heights[ix, iy]
     points = np.column_stack([(ix + 0.5) * cell_m, (iy + 0.5) * cell_m, found.astype(np.float64)])
     is_ground = cloth.ground_of(points, cell_m, p)
     at = ix[is_ground], iy[is_ground]

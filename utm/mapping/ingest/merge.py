@@ -7,8 +7,9 @@ wires that an older survey saw become suspects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +171,7 @@ def _over(old: TileState, new: TileState) -> TileState:
     # A ground that was filtered from the old returns does not outlive them
     stale = saw & (old.ground_rank == GROUND_FILTERED)
     old.ground_low[stale], old.ground_high[stale], old.ground_rank[stale] = np.inf, -np.inf, GROUND_NONE
-    old.kept = _doubted(old.kept, old.box, saw, square_max(new.base, 1))
+    old.kept = _doubted(old.kept, old.box, saw, new.base)
     old.rejected = new.rejected
     old.fresh |= (new.flags != 0) | (new.ground_rank > GROUND_NONE)
     old.fresh[new.rejected["ix"] - old.box[0], new.rejected["iy"] - old.box[1]] = True
@@ -178,26 +179,56 @@ def _over(old: TileState, new: TileState) -> TileState:
     return old
 
 
-def _doubted(kept: NDArray, box: Box, saw: NDArray[np.bool_], highest: Heights) -> NDArray:
-    """The runs of the old version after a new survey.
+def _doubted(kept: NDArray, box: Box, saw: NDArray[np.bool_], base: Heights) -> NDArray:
+    """The runs of the old version after a new survey, which saw ``base``.
 
-    A thing with air below it that the new survey saw, too (something as high in the cell or beside it), is the new
-    survey's to tell. One that it did not see is not gone: cameras miss wires. It becomes a suspect.
+    A thing with air below it that the new survey saw, too (the highest of the cell, or of one beside it, is as high as
+    the thing, give or take a level), is the new survey's to tell. One that it did not see is not gone: cameras miss
+    wires, and a roof beside a wire that stands higher says nothing of it. It becomes a suspect.
     """
     at = kept["ix"] - box[0], kept["iy"] - box[1]
     resurveyed = (kept["kind"] == RunKind.SEEN) & saw[at]
-    confirmed = resurveyed & (highest[at] >= kept["from_m"] - LAYER_M)
+    around = np.pad(base, 1, constant_values=-np.inf)
+    confirmed = np.zeros(len(kept), bool)
+    for dx, dy in np.ndindex(3, 3):
+        there = around[at[0] + dx, at[1] + dy]
+        confirmed |= (there >= kept["from_m"] - LAYER_M) & (there <= kept["to_m"] + LAYER_M)
+    confirmed &= resurveyed
     doubted = kept.copy()
     doubted["kind"][resurveyed] = RunKind.SUSPECT
     return np.sort(doubted[~confirmed])
 
 
-def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozenset()) -> TileState:
-    """A tile of an existing map as a state: what it knew, without what it only assumed.
+@dataclass(frozen=True)
+class Recall:
+    """What the tiles of a map do not say by themselves."""
 
-    Args:
-        withdrawn: sources (1-based) whose entered things are dropped.
-    """
+    withdrawn: frozenset[int] = frozenset()
+    """Sources (1-based) whose entered things are dropped."""
+    surfaces: frozenset[int] | None = None
+    """Sources that entered things which describe a surface; None: all that entered anything."""
+    ground_rank: int = GROUND_DTM
+    """GROUND_* of ground that was not filtered."""
+
+    @classmethod
+    def of(
+        cls, sources: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], withdrawn: frozenset[int]
+    ) -> Recall:
+        """By ``sources`` and ``parameters`` of ``map.json``."""
+        surfaces = frozenset(
+            number + 1
+            for number, source in enumerate(sources)
+            if source["kind"] == "model" or (source["kind"] == "obstacles" and "building" in source.get("counts", {}))
+        )
+        if any(source["role"] == "terrain" for source in sources):
+            rank = GROUND_DTM
+        else:  # so that what a newer cloud calls ground replaces it
+            rank = GROUND_MODEL if parameters.get("ground") == "filter" else GROUND_CLASSIFIED
+        return cls(withdrawn, surfaces, rank)
+
+
+def recalled(box: Box, content: TileContent, recall: Recall = Recall()) -> TileState:
+    """A tile of an existing map as a state: what it knew, without what it only assumed."""
     layers, runs = content.layers, content.runs
     state = TileState.nothing(box)
     status = layers["status"]
@@ -205,8 +236,8 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
     state.base[surveyed] = layers["surface"][surveyed]
     state.base_source[surveyed] = layers["source"][surveyed]
     state.flags[:] = status & (Status.FROM_RASTER | Status.FROM_CLOUD)
-    base = runs[runs["kind"] == RunKind.BASE]
-    base = base[surveyed[base["ix"], base["iy"]]]
+    listed = runs[runs["kind"] == RunKind.BASE]
+    base = listed[surveyed[listed["ix"], listed["iy"]]]
     state.base[base["ix"], base["iy"]] = base["to_m"]
     state.base_source[base["ix"], base["iy"]] = base["source"]
     state.solid[surveyed] = state.base[surveyed]
@@ -215,7 +246,12 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
     # The highest ground of a cell is forgotten; that of a slope reaches up to the lowest of the next cell
     slope = known & ~surveyed
     state.ground_high[slope] = square_max(state.ground_low * np.where(known, 1, -1).astype(np.float32), 1)[slope]
-    state.ground_rank[known] = GROUND_DTM
+    # ... but under a model that nobody surveyed it is all that the base is
+    modelled = known & ~surveyed & ((status & Status.KNOWN) != 0)
+    foot = listed[modelled[listed["ix"], listed["iy"]]]
+    at = foot["ix"], foot["iy"]
+    state.ground_high[at] = np.maximum(state.ground_high[at], foot["to_m"])
+    state.ground_rank[known] = recall.ground_rank
     filtered = known & ((status & Status.TERRAIN_FILTERED) != 0)
     state.ground_rank[filtered] = GROUND_FILTERED
 
@@ -230,7 +266,7 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
 
     state.kept = whole_map((RunKind.SEEN, RunKind.SUSPECT))
     entered = whole_map((RunKind.ENTERED,))
-    dropped = np.isin(entered["source"], sorted(withdrawn))
+    dropped = np.isin(entered["source"], sorted(recall.withdrawn))
     state.fresh[entered["ix"][dropped] - box[0], entered["iy"][dropped] - box[1]] = True
     entered = entered[~dropped]
     state.entered = np.empty(len(entered), ENTERED_DTYPE)
@@ -239,8 +275,10 @@ def recalled(box: Box, content: TileContent, withdrawn: frozenset[int] = frozens
     at = entered["ix"] - box[0], entered["iy"] - box[1]
     grounded = entered["from_m"] <= layers["terrain"][at]
     state.entered["from_m"][grounded] = -np.inf
-    # Which of them was a surface matters only where no survey saw one, and there the cell is known by it
+    # A cell that no survey saw is known by the surface that was entered there
     state.entered["surface"] = grounded & ((status[at] & Status.KNOWN) != 0)
+    if recall.surfaces is not None:
+        state.entered["surface"] &= np.isin(entered["source"], sorted(recall.surfaces))
     state.entered = np.unique(state.entered)
     state.flags[state.entered["ix"] - box[0], state.entered["iy"] - box[1]] |= np.uint8(Status.FROM_MODEL)
     return state

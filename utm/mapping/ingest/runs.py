@@ -27,7 +27,7 @@ class Columns:
     source: NDArray[np.uint16]
     """(nx, ny) which source that is."""
     suspect: NDArray[np.bool_]
-    """(nx, ny) whether the column has a suspect run."""
+    """(nx, ny) whether the column has a suspect run above its base."""
     runs: NDArray
     """RUN_DTYPE."""
 
@@ -44,7 +44,8 @@ def columns_of(
     """Put all runs of a tile together.
 
     * BASE reaches from below up to ``foot``, or to where the air begins; what hangs above the air is SEEN.
-    * SUSPECT reaches from the top of the base up to the suspect; a suspect inside the base changes nothing.
+    * SUSPECT reaches from the top of the base up to the suspect. A suspect inside a base that surveys saw changes
+      nothing; inside one that is only assumed it is listed, for the next survey may assume less.
     * ENTERED things that join what is below begin at the terrain, whatever stands there today: a later survey may find
       less. They are listed even where they end below the base.
 
@@ -59,6 +60,9 @@ def columns_of(
     suspect = suspects.top > base_top
     x, y = np.nonzero(suspect)
     tables.append(_runs(x, y, base_top[suspect], suspects.top[suspect], RunKind.SUSPECT, suspects.source[suspect]))
+    window = np.s_[inner[0] - state.box[0] : inner[2] - state.box[0], inner[1] - state.box[1] : inner[3] - state.box[1]]
+    x, y = np.nonzero(~suspect & np.isneginf(state.base[window]) & (suspects.top > terrain))
+    tables.append(_runs(x, y, terrain[x, y], suspects.top[x, y], RunKind.SUSPECT, suspects.source[x, y]))
     more = np.concatenate(tables)
     listed = np.zeros(foot.shape, bool)
     listed[more["ix"], more["iy"]] = True

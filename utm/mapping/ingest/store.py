@@ -220,15 +220,17 @@ class MapWriter:
     Args:
         replace: a map that stands there may be followed by one that has nothing to do with it.
         update: a map must stand there.
+        follows: the version that the update is made from must be the current one, or what others wrote in the meantime
+            would be lost.
 
     Raises:
         MapError: on entering: the place is taken, there is no map to update, another writer is at work, or the disk
             refuses.
     """
 
-    def __init__(self, out: str | Path, *, replace: bool = False, update: bool = False):
+    def __init__(self, out: str | Path, *, replace: bool = False, update: bool = False, follows: str | None = None):
         self.out = Path(out).absolute()
-        self._replace, self._update = replace, update
+        self._replace, self._update, self._follows = replace, update, follows
         self._made = False
         self._lock: int | None = None
         self._scratch: Path | None = None
@@ -312,7 +314,13 @@ class MapWriter:
 
     def _check(self) -> None:
         if self._update:
-            read_meta(self.out)
+            current = read_meta(self.out)["version"]
+            if self._follows not in (None, current):
+                raise MapError(
+                    f"the current version is {current[:12]}: only that can be changed",
+                    file=self.out, field="version", value=self._follows[:12],
+                    mend="An older version was named, or somebody else has just written a new one: look and try again.",
+                )  # fmt: skip
         else:
             check_place(self.out, replace=self._replace)
 

@@ -28,9 +28,9 @@ from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.finish import Far, Parameters, finish, halo_cells, summary
 from utm.mapping.ingest.grid import TILE, Box, Grid, Tile
 from utm.mapping.ingest.ground import with_filtered_ground
-from utm.mapping.ingest.merge import PointsSeen, RasterSeen, merged, recalled
+from utm.mapping.ingest.merge import PointsSeen, RasterSeen, Recall, merged, recalled
 from utm.mapping.ingest.nearby import square_max
-from utm.mapping.ingest.placing import Placing
+from utm.mapping.ingest.placing import Placing, reach
 from utm.mapping.ingest.source import Source
 from utm.mapping.ingest.state import TileState
 from utm.mapping.ingest.store import write_tile
@@ -165,6 +165,8 @@ def terrain_of(job: Job) -> Callable[[NDArray, NDArray], NDArray] | None:
     if not models and job.before is None:
         return None
 
+    before = CityMap.open(job.out, job.before) if job.before is not None else None
+
     def ground_up(east: NDArray, north: NDArray) -> NDArray[np.float64]:
         east, north = np.broadcast_arrays(np.asarray(east, np.float64), np.asarray(north, np.float64))
         found = np.full(east.shape, -np.inf)
@@ -176,11 +178,17 @@ def terrain_of(job: Job) -> Callable[[NDArray, NDArray], NDArray] | None:
             for index in models:
                 highest, _ = read_window(job.sources[index], job.placing(index), job.grid, (ix, iy, ix + 1, iy + 1))
                 found[at] = max(found[at], highest[0, 0])
-            if np.isneginf(found[at]) and job.before is not None:
-                found[at] = CityMap.open(job.out, job.before).terrain_up(east[at], north[at])
+            if np.isneginf(found[at]) and before is not None:
+                # A map knows the lowest ground of a cell; that of a slope reaches up to the lowest of the next cell
+                found[at] = before.window(*_beside(east[at], north[at], cell)).terrain_m.max()
         return np.where(np.isneginf(found), np.nan, found)
 
     return ground_up
+
+
+def _beside(east: float, north: float, cell_m: float) -> tuple[float, float, float, float]:
+    """A place and the cells beside its own, as a box."""
+    return east - cell_m, north - cell_m, east + cell_m, north + cell_m
 
 
 def merge_tile(task: tuple[Job, Tile]) -> Merged:
@@ -191,8 +199,9 @@ def merge_tile(task: tuple[Job, Tile]) -> Merged:
     before = None
     if job.before is not None:
         with timed(seconds, "recall"):
-            content = CityMap.open(job.out, job.before).tile_content(tile)
-            before = recalled(box, content, job.withdrawn)
+            city_map = CityMap.open(job.out, job.before)
+            recall = Recall.of(city_map.sources, city_map.meta["parameters"], job.withdrawn)
+            before = recalled(box, city_map.tile_content(tile), recall)
     surfaces, terrains, points = [], [], []
     with timed(seconds, "rasters"):
         for index, source in enumerate(job.sources):
@@ -241,7 +250,7 @@ def finish_tile(task: tuple[Job, Tile]) -> Finished:
 
 
 def _reaches(job: Job, index: int, box: Box) -> bool:
-    west, south, east, north = job.placing(index).box(job.sources[index].bounds)
+    west, south, east, north = reach(job.sources[index], job.frame)
     cell = job.grid.cell_m
     return west <= box[2] * cell and east >= box[0] * cell and south <= box[3] * cell and north >= box[1] * cell
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utm.errors import MapError
+from utm.errors import MapError, SurveyError
 from utm.mapping.citymap import CityMap
 from utm.mapping.diff import Difference, difference
 from utm.mapping.ingest.build import (
@@ -31,6 +31,7 @@ from utm.mapping.ingest.build import (
 from utm.mapping.ingest.content import counted
 from utm.mapping.ingest.finish import Parameters, halo_cells
 from utm.mapping.ingest.grid import Grid, Tile
+from utm.mapping.ingest.placing import Placing
 from utm.mapping.ingest.store import MapWriter
 from utm.mapping.ingest.tasks import Job
 from utm.mapping.ingest.workers import workers_for
@@ -88,8 +89,11 @@ def update_map(
     new = [described_source(source) for source in ordered]
     days = days_by_number(entries) + days_of(ordered)[1:]
     grid = Grid(before.frame.origin_x, before.frame.origin_y, before.resolution_m, *before.size)
+    reaches = [grid.touching(*Placing(source.stated, before.frame).box(source.bounds)) for source in ordered]
+    if ordered and not any(reaches):
+        raise SurveyError("lies off the map", file=ordered[0].path, mend="Is it of another place, or in another CRS?")
     stated = {name: value for name, value in meta["parameters"].items() if name in Parameters.__dataclass_fields__}
-    with MapWriter(before.path, update=True) as writer, workers_for(workers, scheduler) as crew:
+    with MapWriter(before.path, update=True, follows=before.version) as writer, workers_for(workers, scheduler) as crew:
         job = Job(
             before.path, writer.scratch, grid, before.frame, ordered, identity_of(meta), Parameters(**stated), days,
             outliers=bool(meta["parameters"]["outliers"]), as_of=as_of, known=len(entries), before=before.version,
