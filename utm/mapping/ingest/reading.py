@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lazrs
 from laspy.errors import LaspyException
+from rasterio._err import CPLE_BaseError  # GDAL's own words where rasterio has no class for them
 from rasterio.errors import RasterioError
 
 from utm.errors import SurveyError
@@ -27,7 +28,9 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except SurveyError:
         raise
-    except (RasterioError, LaspyException, lazrs.LazrsError, struct.error, EOFError, OSError, ValueError) as error:
+    except (
+        RasterioError, CPLE_BaseError, LaspyException, lazrs.LazrsError, struct.error, EOFError, OSError, ValueError
+    ) as error:  # fmt: skip
         raise SurveyError(f"not a readable {what}: {first_line(error)}", file=path, mend=MEND) from error
     except (MemoryError, OverflowError) as error:
         raise SurveyError(f"its header asks for more than fits: {first_line(error)}", file=path, mend=MEND) from error
