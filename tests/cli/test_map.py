@@ -160,3 +160,21 @@ def test_bars_say_how_fast(monkeypatch):
     assert "5M/5M" in said
     assert "points/s" in said
     assert output.unit_of("check survey.laz") == "parts"
+
+
+def test_a_check_that_held_nothing_is_not_passed(utm, town, tmp_path):  # noqa: F811
+    elsewhere = write_tif(tmp_path / "elsewhere.tif", plain(10, 10), west=WEST + 9000)
+    code, out, err = utm("map", "check", town, elsewhere)
+    assert code == 1
+    assert "nothing was held against it" in out + err
+
+
+def test_an_update_that_changes_nothing_says_so(utm, tmp_path):  # noqa: F811
+    """The map's first version follows none; the sentence was cut from nothing."""
+    files = [write_tif(tmp_path / name, plain()) for name in ("dsm.tif", "dtm.tif")]
+    out = tmp_path / "flat"
+    code, _, err = utm("map", "build", files[0], "--terrain", files[1], "--out", out, "--workers", "1")
+    assert code == 0, err
+    code, said, err = utm("map", "update", out, "--terrain", files[1], "--workers", "1")
+    assert code == 0, err
+    assert "nothing changed" in said + err

@@ -268,3 +268,24 @@ def test_assumptions_do_not_grow_on_assumptions(tmp_path):
         wire = line(tmp_path, f"{number}.geojson", height_m=15.0 + number, at=(1600.0, 5.0, 1600.0, 35.0))
         made = update_map(made.path, wire).city_map
     assert made.surface_up(1610.0, 20.0) == first
+
+
+def test_a_file_of_the_same_name_takes_the_place_of_one_and_says_so(town, tmp_path):
+    """District A's lines.geojson went without a word when district B's came."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    here = line(folders[0], "lines.geojson", at=(20.0, 10.0, 20.0, 60.0))
+    there = line(folders[1], "lines.geojson", at=(100.0, 10.0, 100.0, 60.0))
+    with pytest.raises(SurveyError, match="rename one"):
+        update_map(town.path, [here, there])
+    assert update_map(town.path, here).replaced == ()
+    assert update_map(town.path, there).replaced == ("lines.geojson",)
+
+
+def test_a_survey_older_than_the_map_is_told(dtm, tmp_path):
+    day = datetime.date(2026, 1, 1)
+    made = build_map(write_tif(tmp_path / "dsm.tif", plain() + 20), tmp_path / "m", terrain=dtm, surveyed=day)
+    old = write_tif(tmp_path / "old.tif", plain())
+    assert update_map(made.path, old, surveyed=datetime.date(2010, 1, 1)).older == ("old.tif",)
+    assert update_map(made.path, old, surveyed=datetime.date(2026, 2, 1)).older == ()

@@ -155,12 +155,20 @@ def update(city_map, sources, surveyed, as_of, withdraw, geojson, as_json, terra
     warn(meta)
     if updated.off_map:
         say(f"{updated.off_map:,} points of the new survey lie off the map.", style="yellow", label="note")
+    for name in updated.replaced:
+        say(f"{name} takes the place of the file of that name; what only the old one held is gone.", style="yellow",
+            label="note")  # fmt: skip
+    for name in updated.older:
+        say(f"{name} is older than the map's newest survey, and replaced what stood there all the same.",
+            style="yellow", label="note")  # fmt: skip
     write_features(updated.difference.features, geojson)
     told = {
         "version": meta["version"],
         "parent": meta["parent"],
         "tiles_made": updated.tiles,
         "points_off_map": updated.off_map,
+        "replaced": list(updated.replaced),
+        "older": list(updated.older),
         "difference": updated.difference.to_dict(),
     }
     if as_json:
@@ -210,7 +218,8 @@ def clear(city_map, place, radius_m, area, by, reason, as_json) -> None:
 @click.option("--geojson", type=FILE, metavar="OUT", help="Write where points lie in free space as GeoJSON.")
 @json_option
 def check(city_map, sources, crs, vertical_datum, geojson, as_json) -> int:
-    """Is every surveyed point blocked, or at least unknown, at its place? Exit code 1 when one lies in free space.
+    """Is every surveyed point blocked, or at least unknown, at its place? Exit code 1 when one lies in free space, or
+    none on the map.
 
     Hold the survey that a map was built from against it (nothing may be free), or a newer one (what was built since?).
 
@@ -224,6 +233,7 @@ def check(city_map, sources, crs, vertical_datum, geojson, as_json) -> int:
     opened = CityMap.open(city_map)
     with progress("check") as report:
         found = hold_against(opened, list(sources), crs=crs, vertical_datum=vertical_datum, progress=report)
+    held = found.points - found.outside
     told = found.to_dict()
     where = told.pop("where")
     write_features(where["features"], geojson)
@@ -231,7 +241,9 @@ def check(city_map, sources, crs, vertical_datum, geojson, as_json) -> int:
         write_json({"map": str(city_map), "version": opened.version} | told | {"where": where})
     else:
         print_facts(told)
-        if found.in_free:
+        if not held:
+            say("no point of it lies on the map: nothing was held against it", style="red", label="FAILED")
+        elif found.in_free:
             say(
                 f"{found.in_free:,} surveyed points lie in what the map calls free: do not fly on it. Update the map "
                 "with this survey.",
@@ -240,7 +252,7 @@ def check(city_map, sources, crs, vertical_datum, geojson, as_json) -> int:
             )
         else:
             say("no surveyed point lies in free space", style="green", label="passed")
-    return 1 if found.in_free else 0
+    return 1 if found.in_free or not held else 0
 
 
 def warn(meta: dict) -> None:

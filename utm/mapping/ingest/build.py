@@ -157,12 +157,20 @@ def in_order(sources: Sequence[Source]) -> tuple[Source, ...]:
     """Sources in the order in which they are numbered: by content, so that paths and the order of naming do not count.
 
     Raises:
-        SurveyError: the same content twice.
+        SurveyError: the same content twice, or two models or obstacle files of one name: by that they are replaced and
+            withdrawn.
     """
     ordered = sorted(sources, key=lambda s: (s.role, s.sha256))
     for one, other in itertools.pairwise(ordered):
         if one.sha256 == other.sha256 and one.role == other.role:
             raise SurveyError(f"holds the same as {one.path.name}", file=other.path, mend="Name it once.")
+    entered = sorted((s for s in ordered if s.kind in ("model", "obstacles")), key=lambda s: (s.path.name, s.sha256))
+    for one, other in itertools.pairwise(entered):
+        if one.path.name == other.path.name:
+            raise SurveyError(
+                f"has the name of {one.path}", file=other.path,
+                mend="A map knows models and obstacles by the names of their files: rename one.",
+            )  # fmt: skip
     return tuple(replaced(s, path=s.path.absolute()) for s in ordered)  # a worker has another current directory
 
 

@@ -48,6 +48,10 @@ class Updated:
     """How many tiles were made again."""
     off_map: int
     """How many returns of the new survey lie off the map."""
+    replaced: tuple[str, ...]
+    """Models and obstacle files whose things went because new ones of the same name came."""
+    older: tuple[str, ...]
+    """New surveys that are older than the newest that the map had; they count like any other."""
 
 
 def update_map(
@@ -85,7 +89,12 @@ def update_map(
         raise MapError("nothing to update with", file=path, mend="Name a survey, or --withdraw a model.")
     ordered = in_order(seen)
     entries = [dict(entry) for entry in meta["sources"]]
-    gone = _withdrawn(before, entries, withdraw, {s.path.name for s in ordered if s.kind in ("model", "obstacles")})
+    names = {s.path.name for s in ordered if s.kind in ("model", "obstacles")}
+    gone = _withdrawn(before, entries, withdraw, names)
+    replaced = tuple(sorted(entries[number - 1]["file"] for number, _ in gone if entries[number - 1]["file"] in names))
+    newest = before.survey_dates[1]
+    older = tuple(s.path.name for s in ordered if s.role == "surface" and s.kind in ("raster", "cloud")
+                  and s.surveyed and newest and s.surveyed < newest)  # fmt: skip
     new = [described_source(source) for source in ordered]
     days = days_by_number(entries) + days_of(ordered)[1:]
     grid = Grid(before.frame.origin_x, before.frame.origin_y, before.resolution_m, *before.size)
@@ -123,7 +132,7 @@ def update_map(
         }  # fmt: skip
         after = writer.publish(document)
     off_map = sum(done.facts_of(i).get("counts", {}).get("points_off_map", 0) for i in range(len(ordered)))
-    return Updated(after, difference(before, after), len(done.entries), off_map)
+    return Updated(after, difference(before, after), len(done.entries), off_map, replaced, older)
 
 
 def within_reach(job: Job) -> set[Tile]:
