@@ -13,6 +13,7 @@ from tests.mapping.test_update import line
 from utm.errors import MapError, SurveyError
 from utm.mapping import CityMap
 from utm.mapping.ingest import build_map, update
+from utm.mapping.ingest.check import check
 from utm.mapping.ingest.clear import clear_suspects
 from utm.mapping.ingest.update import update_map
 from utm.mapping.mapfile import Status
@@ -289,3 +290,15 @@ def test_a_survey_older_than_the_map_is_told(dtm, tmp_path):
     old = write_tif(tmp_path / "old.tif", plain())
     assert update_map(made.path, old, surveyed=datetime.date(2010, 1, 1)).older == ("old.tif",)
     assert update_map(made.path, old, surveyed=datetime.date(2026, 2, 1)).older == ()
+
+
+def test_a_check_discards_what_the_build_discarded(dtm, tmp_path):
+    """Alone over a hole: the height that is assumed there is no company, neither in a build nor in a check."""
+    heights = plain()
+    heights[40:60] = -9999
+    points = np.array([[WEST + 50.5, SOUTH + 40.5, 199.5], [WEST + 20.5, SOUTH + 20.5, 10.6]])
+    cloud = write_laz(tmp_path / "c.laz", points, withheld=np.array([True, False]))
+    made = build_map([write_tif(tmp_path / "dsm.tif", heights), cloud], tmp_path / "m", terrain=dtm)
+    report = check(made, cloud)
+    assert made.meta["counts"]["points_discarded_above"] == report.discarded == 1
+    assert report.in_free == 0

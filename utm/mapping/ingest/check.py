@@ -145,10 +145,12 @@ def _discarded(city_map: CityMap, east: NDArray, north: NDArray, up: NDArray) ->
     below = up < city_map.terrain_up(east, north) - rules.discard_below_m
     alone = np.zeros(len(up), bool)
     near = rules.nearby_m
-    # A return that is not far above its own cell is not alone; the others are few
-    for k in np.flatnonzero(up > city_map.surface_up(east, north) + rules.alone_m):
+    # A return that is not far above its own ground is not alone; the others are few
+    for k in np.flatnonzero(up > city_map.terrain_up(east, north) + rules.alone_m):
         around = city_map.window(east[k] - near, north[k] - near, east[k] + near, north[k] + near)
-        alone[k] = up[k] > around.surface_m.max() + rules.alone_m
+        # What is only assumed is no company
+        highest = np.where(around.unknown, around.terrain_m, around.surface_m).max()
+        alone[k] = up[k] > highest + rules.alone_m
     return below | alone
 
 
