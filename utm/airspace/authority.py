@@ -141,7 +141,7 @@ class Airspace:
             city_map = CityMap.open(map_path, version)  # which need not be the current one any more
         except MapError as error:
             raise MapError(
-                f"this airspace was made for version {version[:12]} of its map, which cannot be opened ({error.problem})",
+                f"this airspace was made for version {version[:12]} of its map, which does not open ({error.problem})",
                 file=map_path,
                 mend="Put the map back, or make a new airspace.",
             ) from error
