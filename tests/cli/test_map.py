@@ -13,6 +13,7 @@ from tests.cli.test_commands import utm  # noqa: F401
 from tests.mapping.conftest import survey  # noqa: F401
 from tests.mapping.survey_files import SOUTH, WEST, plain, write_laz, write_tif
 from utm.cli import output
+from utm.mapping import CityMap
 from utm.mapping.concerns import concerns
 
 pytestmark = pytest.mark.usefixtures("survey")
@@ -178,3 +179,52 @@ def test_an_update_that_changes_nothing_says_so(utm, tmp_path):  # noqa: F811
     code, said, err = utm("map", "update", out, "--terrain", files[1], "--workers", "1")
     assert code == 0, err
     assert "nothing changed" in said + err
+
+
+def test_what_no_map_can_be_is_refused(utm, survey, town, tmp_path):  # noqa: F811
+    """Older versions never change, surveys lie in the past, and a profile is a PNG."""
+    old = f"{town}@{utm.json('map', 'info', town)['version'][:8]}"
+    why = ("--radius", "5", "--by", "A", "--reason", "B")
+    for words, said in (
+        (("update", old, survey.cloud), "versions never change"),
+        (("clear", old, "--at", "136.3,36.3", *why), "versions never change"),
+        (("build", survey.dsm, "--out", tmp_path / "a@b"), "stands for a version"),
+        (("update", town, survey.cloud, "--surveyed", "2999-01-01"), "yet to come"),
+        (("clear", town, "--at", "36.3,136.3", *why), "longitude comes first"),
+        (("clear", town, "--at", "nan,36.3", *why), "no place on Earth"),
+        (("profile", town, "--from", "136.3,36.3", "--to", "136.31,36.3", "--out", tmp_path / "p.jpg"), "not .png"),
+    ):
+        code, _, err = utm("map", *words)
+        assert code == 2, words
+        assert said in err
+    assert utm.json("map", "info", town)["versions"] == 1
+    assert not list(tmp_path.glob("*@*"))
+    code, _, err = utm("map", "info", old)
+    assert code == 0, err
+
+
+def test_an_airspace_says_that_its_map_has_moved_on(utm, town, tmp_path):  # noqa: F811
+    airspace = tmp_path / "airspace"
+    assert utm("init", airspace, "--map", town)[0] == 0
+    width, height = utm.json("map", "info", town)["extent_m"]
+    frame = CityMap.open(town).frame
+    ends = [",".join(map(str, map(float, frame.to_lonlat(width * share, height * 0.487)))) for share in (0.413, 0.607)]
+    ask = ("route", "--from", ends[0], "--to", ends[1], "-A", airspace)
+    assert "moved on" not in utm(*ask)[2]
+    raised = plain()
+    raised[60:80, 10:30] += 20
+    new = write_tif(tmp_path / "new.tif", raised)
+    assert utm("map", "update", town, new, "--workers", "1")[0] == 0
+    assert "moved on" in utm(*ask)[2]
+
+
+def test_a_failed_check_says_that_suspects_were_cleared(utm, town, survey, tmp_path):  # noqa: F811
+    """A person's word against the survey's: neither is kept from the other."""
+    frame = CityMap.open(town).frame
+    lon, lat = map(float, frame.to_lonlat(*(extent / 2 for extent in utm.json("map", "info", town)["extent_m"])))
+    words = ("--at", f"{lon},{lat}", "--radius", "1000", "--by", "A. Sato", "--reason", "birds")
+    assert utm("map", "check", town, survey.cloud)[0] == 0
+    assert utm("map", "clear", town, *words)[0] == 0
+    code, _, err = utm("map", "check", town, survey.cloud)
+    assert code == 1
+    assert "cleared once" in err

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from utm.cli.output import airspace_option, console, drawn, json_option, say, write_json
+from utm.cli.places import warn_of_newer_map
 from utm.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
     from utm.ops.fly import fly as run
 
     with Airspace.open(airspace_path) as airspace:
+        warn_of_newer_map(airspace)
         flights = [
             Flight(airspace.intent(plan_id), airspace.city_map.frame, Px4Vehicle(link))
             for plan_id, link in zip(plan_ids, links, strict=True)

@@ -145,6 +145,8 @@ def profile(city_map, start, goal, out, clearance_m, as_json) -> None:
 
     if out is None and not as_json:
         raise click.UsageError("say what to make of it: --out PNG or --json")
+    if out is not None and out.suffix.lower() != ".png":
+        raise click.BadParameter(f"{out} is not .png", param_hint="--out")
     cut = cut_along(CityMap.open(city_map), start, goal, RuleSet(clearance_m=clearance_m))
     if out is not None:
         draw_profile(cut, out)

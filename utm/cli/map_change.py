@@ -11,9 +11,16 @@ from typing import Any
 import click
 
 from utm.cli.output import json_option, progress, say, table, write_json
-from utm.cli.places import lon_lat
+from utm.cli.places import lon_lat, whole_map
 
 FILE = click.Path(path_type=Path)
+
+
+def _past(_ctx: click.Context, parameter: click.Parameter, value: datetime.datetime | None) -> datetime.datetime | None:
+    """Click callback: a day that has begun somewhere on Earth."""
+    if value is not None and value.date() > (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=14)).date():
+        raise click.BadParameter(f"{value:%Y-%m-%d} is yet to come", param=parameter)
+    return value
 
 
 def survey_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,6 +32,7 @@ def survey_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--surveyed",
             type=click.DateTime(["%Y-%m-%d"]),
+            callback=_past,
             metavar="DATE",
             help="Day of the survey, where files do not say: 2026-05-01.",
         ),
@@ -52,7 +60,7 @@ def survey_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command(short_help="Survey files to a city map.")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=FILE)
-@click.option("--out", required=True, type=FILE, help="Directory of the new map.")
+@click.option("--out", required=True, type=FILE, callback=whole_map, help="Directory of the new map.")
 @survey_options
 @click.option("--map-crs", help="CRS of the map, projected, in metres (default: the first such of the sources).")
 @click.option(
@@ -120,7 +128,7 @@ def build(sources, out, surveyed, as_of, no_outlier_filter, as_json, terrain, **
 
 
 @click.command("update", short_help="A new survey of a part, as a new version.")
-@click.argument("city_map", metavar="MAP", type=FILE)
+@click.argument("city_map", metavar="MAP", type=FILE, callback=whole_map)
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=FILE)
 @survey_options
 @click.option("--withdraw", multiple=True, metavar="NAME", help="A model or obstacle file that no longer holds.")
@@ -180,7 +188,7 @@ def update(city_map, sources, surveyed, as_of, withdraw, geojson, as_json, terra
 
 
 @click.command(short_help="Take away suspects that a person looked at.")
-@click.argument("city_map", metavar="MAP", type=FILE)
+@click.argument("city_map", metavar="MAP", type=FILE, callback=whole_map)
 @click.option("--at", "place", metavar="LON,LAT", callback=lon_lat, help="Middle of a circle; with --radius.")
 @click.option("--radius", "radius_m", type=click.FloatRange(0.0, 1e5, min_open=True), metavar="M", help="In metres.")
 @click.option("--area", type=FILE, help="Instead of a circle: GeoJSON with polygons.")
@@ -245,11 +253,18 @@ def check(city_map, sources, crs, vertical_datum, geojson, as_json) -> int:
             say("no point of it lies on the map: nothing was held against it", style="red", label="FAILED")
         elif found.in_free:
             say(
-                f"{found.in_free:,} surveyed points lie in what the map calls free: do not fly on it. Update the map "
-                "with this survey.",
+                f"{found.in_free:,} surveyed points lie in what the map calls free: do not fly on it before you know "
+                "why. Update the map with this survey if it is newer; an older one may show what is gone.",
                 style="red",
                 label="FAILED",
             )
+            if times := len(opened.meta.get("cleared", [])):
+                say(
+                    f"suspects were cleared {'once' if times == 1 else f'{times} times'}, and such returns count among "
+                    "them: `utm map info` says by whom.",
+                    style="yellow",
+                    label="note",
+                )
         else:
             say("no surveyed point lies in free space", style="green", label="passed")
     return 1 if found.in_free or not held else 0
@@ -292,7 +307,7 @@ def _flat(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.7g}"
     if isinstance(value, list | tuple):
-        return " ".join(_flat(item) for item in value)
+        return "none" if not value else " ".join(_flat(item) for item in value)
     return "not known" if value is None else str(value)
 
 

@@ -103,7 +103,10 @@ def drawn(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", header_style="bold", pad_edge=False)
+    made = Table(
+        title=title or None, box=box.SIMPLE_HEAD, title_justify="left", header_style="bold", pad_edge=False,
+        show_header=any(columns),
+    )  # fmt: skip
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:

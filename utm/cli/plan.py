@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
-from utm.cli.places import lon_lat
+from utm.cli.places import lon_lat, warn_of_newer_map
 from utm.errors import InputError, UtmError
 
 
@@ -59,6 +59,7 @@ def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
     documents: list[dict] = []
     failed: list[UtmError] = []
     with Airspace.open(airspace_path) as airspace:
+        warn_of_newer_map(airspace)
         for file, plan in plans:
             try:
                 documents.append(decision_document(airspace.city_map, airspace.submit(plan)))
@@ -262,6 +263,7 @@ def route(start, goal, aircraft, at, authorise, airspace_path, as_json) -> None:
         raise InputError("unknown aircraft class", field="--aircraft", value=aircraft, mend=", ".join(AIRCRAFT_CLASSES))
     departure = time.time() if at is None else _moment(at, "--at")
     with Airspace.open(airspace_path) as airspace:
+        warn_of_newer_map(airspace)
         plan = FlightPlan(
             id="route",
             operator="route",

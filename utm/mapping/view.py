@@ -21,7 +21,7 @@ from shapely import LineString
 from shapely import Polygon as Outline2D
 
 from utm.errors import MapError
-from utm.frames import LocalFrame
+from utm.frames import Datum, LocalFrame
 from utm.mapping import shading
 from utm.mapping.citymap import CityMap
 from utm.mapping.decimate import Decimated, decimate
@@ -237,11 +237,13 @@ def draw_legend(figure: Figure, ax: Axes, city_map: CityMap, handles: Sequence[P
     frame, dates = meta["frame"], meta["survey_dates"]
     days = sorted({day for day in dates.values() if day})
     names = [source["file"] for source in meta["sources"]]
+    undated = " and on days not known" if any(not source.get("surveyed") for source in meta["sources"]) else ""
+    has_geoid = frame.get("geoid") and frame["vertical"] != Datum.WGS84
     line = (
         f"{frame['crs'][:40]}, heights {frame['vertical']}"
-        + (f" ({frame['geoid']})" if frame.get("geoid") else "")
+        + (f" ({frame['geoid']})" if has_geoid else "")
         + f", cells of {city_map.resolution_m:g} m.  "
-        + (f"Surveyed {' to '.join(days)}.  " if days else "Day of the survey not known.  ")
+        + (f"Surveyed {' to '.join(days)}{undated}.  " if days else "Day of the survey not known.  ")
         + f"Made from {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}.  "
         f"Map version {city_map.version[:12]}"
     )
