@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.mapping.hostile_files import city_json
 from tests.mapping.survey_files import SOUTH, WEST, ground_points, plain, write_las, write_ply, write_tif
 from utm.errors import SurveyError
 from utm.mapping.ingest import build_map
@@ -79,6 +81,15 @@ def test_the_fewer_are_elsewhere_on_either_side():
         with pytest.raises(SurveyError, match=r"^far\.laz"):
             check_files([*boxes, far], 1.0)
     check_files([*boxes, (Path("valley.laz"), (30_000.0, 0.0, 30_100.0, 100.0))], 1.0)
+
+
+def test_a_stray_vertex_of_a_model_is_an_error(tmp_path):
+    document = city_json()
+    document["vertices"][7][0] -= 2 * 10**7  # a fifth of a degree
+    bad = tmp_path / "bad.city.json"
+    bad.write_text(json.dumps(document))
+    with pytest.raises(SurveyError, match=r"bad\.city\.json: vertices: an edge of 20 km"):
+        build_map(bad, tmp_path / "map", terrain=write_tif(tmp_path / "dtm.tif", TERRAIN))
 
 
 def test_surveys_of_one_city_may_lie_apart():

@@ -22,6 +22,7 @@ from utm.mapping.ingest.reading import MEND, reading
 from utm.mapping.ingest.solids import polygons_to_cells
 from utm.mapping.ingest.source import Role, Source
 from utm.mapping.ingest.statement import stated
+from utm.mapping.ingest.stray import WITHIN_FILE_M
 
 #: Vertices that are worked on at once; an object is never split, a relief is.
 BATCH = 200_000
@@ -59,10 +60,12 @@ def inspect_model(
     if path.is_file() and path.stat().st_size == 0:
         raise SurveyError("the file is empty", file=path, mend="Copy it again from the survey.")
     reader = _reader(path)
-    low, high, count = np.full(3, np.inf), np.full(3, -np.inf), 0
+    low, high, count, longest = np.full(3, np.inf), np.full(3, -np.inf), 0, 0.0
     with reading(path, "city model"):
         for thing in reader.objects():
-            points = np.concatenate([ring for polygon in thing.polygons for ring in polygon.rings])
+            rings = [ring for polygon in thing.polygons for ring in polygon.rings]
+            points = np.concatenate(rings)
+            longest = max(longest, _longest_edge(rings, points))
             low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
             count += len(points)
         with path.open("rb") as file:
@@ -79,6 +82,11 @@ def inspect_model(
     order = _axis_order(path, horizontal)
     bounds = (*low[list(order)].tolist(), *high[list(order)].tolist())
     _check_place(path, horizontal, bounds)
+    if longest * per_unit > WITHIN_FILE_M:
+        raise SurveyError(
+            f"an edge of {longest * per_unit / 1000:,.0f} km, longer than any building or slope", file=path,
+            field="vertices", mend="Mend the vertex, or leave the file out.",
+        )  # fmt: skip
     if low[2] * statement.vertical_unit_m < LOWEST_M or high[2] * statement.vertical_unit_m > HIGHEST_M:
         raise SurveyError("a height that no city has", file=path, value=float(max(high[2], -low[2])), mend=MEND)
     return Source(
@@ -111,6 +119,17 @@ def vertices(source: Source, placing: Placing) -> tuple[NDArray[np.float64], NDA
         parts = [_placed(source, placing, _packed(batch)[0], reader.crs) for batch in _batches(reader.objects())]
     east, north, up = np.concatenate(parts).T if parts else np.empty((3, 0))
     return east, north, up
+
+
+def _longest_edge(rings: Sequence[NDArray[np.float64]], points: NDArray[np.float64]) -> float:
+    """The longest edge in plan along an axis, in units of the file.
+
+    Args:
+        points: all rings, one behind the other.
+    """
+    edges = np.abs(np.diff(points[:, :2], axis=0)).max(axis=1)
+    edges[np.cumsum([len(ring) for ring in rings])[:-1] - 1] = 0.0  # from one ring to the next
+    return float(edges.max())
 
 
 def _reader(path: Path) -> GmlReader | JsonReader:
