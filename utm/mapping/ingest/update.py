@@ -15,6 +15,7 @@ from typing import Any
 from utm.errors import MapError, SurveyError
 from utm.mapping.citymap import CityMap
 from utm.mapping.diff import Difference, difference
+from utm.mapping.ingest import placing
 from utm.mapping.ingest.build import (
     Files,
     Progress,
@@ -31,7 +32,6 @@ from utm.mapping.ingest.build import (
 from utm.mapping.ingest.content import counted
 from utm.mapping.ingest.finish import Parameters, halo_cells
 from utm.mapping.ingest.grid import Grid, Tile
-from utm.mapping.ingest.placing import Placing
 from utm.mapping.ingest.store import MapWriter
 from utm.mapping.ingest.tasks import Job
 from utm.mapping.ingest.workers import workers_for
@@ -98,7 +98,7 @@ def update_map(
     new = [described_source(source) for source in ordered]
     days = days_by_number(entries) + days_of(ordered)[1:]
     grid = Grid(before.frame.origin_x, before.frame.origin_y, before.resolution_m, *before.size)
-    reaches = [grid.touching(*Placing(source.stated, before.frame).box(source.bounds)) for source in ordered]
+    reaches = [grid.touching(*placing.reach(source, before.frame)) for source in ordered]
     if ordered and not any(reaches):
         raise SurveyError("lies off the map", file=ordered[0].path, mend="Is it of another place, or in another CRS?")
     stated = {name: value for name, value in meta["parameters"].items() if name in Parameters.__dataclass_fields__}
@@ -139,8 +139,8 @@ def within_reach(job: Job) -> set[Tile]:
     """The tiles of which the new sources may change something: those that they, grown by a halo, touch."""
     reach = halo_cells(job.grid.cell_m, job.parameters) * job.grid.cell_m
     found: set[Tile] = set()
-    for index, source in enumerate(job.sources):
-        west, south, east, north = job.placing(index).box(source.bounds)
+    for source in job.sources:
+        west, south, east, north = placing.reach(source, job.frame)
         found.update(job.grid.touching(west - reach, south - reach, east + reach, north + reach))
     return found
 
