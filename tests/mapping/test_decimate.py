@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.mapping.made_maps import made_layers, made_map
 from utm.errors import MapError
 from utm.mapping.decimate import FLOATING_DTYPE, decimate, merged, reduced
 from utm.mapping.mapfile import LAYERS, RUN_DTYPE, Status
@@ -125,3 +126,15 @@ def test_it_reads_every_layer_there_is():
     from utm.mapping import decimate as module
 
     assert set(module.LAYERS) == set(LAYERS)
+
+
+def test_rough_roofs_in_a_cloud_are_no_woods(tmp_path):
+    """Every roof of an old town with gables was called woods."""
+    rough = 8 + np.random.default_rng(1).uniform(0, 4, (80, 80)).astype(np.float32)
+    for flag, trees in ((Status.FROM_RASTER, True), (Status.FROM_RASTER | Status.FROM_CLOUD, False)):
+        layers = made_layers((80, 80))
+        layers["surface"] = layers["terrain"] + rough
+        layers["status"][:] = Status.KNOWN | flag
+        made = decimate(made_map(tmp_path / str(int(flag)), layers))
+        assert (made.woods.mean() > 0.9) == trees
+        assert made.woods.any() == trees

@@ -23,9 +23,10 @@ def lon_lat(_ctx: click.Context, parameter: click.Parameter, value: str | None) 
         lon, lat = (float(part) for part in value.split(","))
     except ValueError:
         raise click.BadParameter(f"{value!r} is not LON,LAT, for example 136.315,36.305", param=parameter) from None
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        swapped = ": longitude comes first" if abs(lat) <= 180 and abs(lon) <= 90 else ""
-        raise click.BadParameter(f"{value!r} is no place on Earth{swapped}", param=parameter)
+    for name, degrees, most in (("longitude", lon, 180), ("latitude", lat, 90)):
+        if not -most <= degrees <= most:
+            message = f"{name} must lie between -{most} and {most} (got {degrees:g}); write LON,LAT, longitude first"
+            raise click.BadParameter(message, param=parameter)
     return lon, lat
 
 

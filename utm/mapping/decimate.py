@@ -15,7 +15,8 @@ from utm.mapping.shading import woods
 #: Cells of the city that are read at a time, along an edge.
 _CHUNK = 1024
 
-# Crowns are told from roofs by their texture, which coarse cells do not show; and it takes its time in a large city
+# Crowns are told from roofs by their texture. Coarse cells do not show it, and the highest of returns mislead: gables
+# and chimneys are as rough, and a whole old town would be called woods. It takes its time in a large city, too
 _WOODS_CELL_M = 2.5
 _WOODS_CELLS = 20_000_000
 
@@ -51,7 +52,8 @@ class Decimated:
     age: NDArray[np.uint16]
     """Of the highest cell."""
     woods: NDArray[np.bool_]
-    """Blocks that are mostly woods by their texture: a guess for drawing, made only where cells are fine enough."""
+    """Blocks that are mostly woods by their texture: a guess for drawing, made only of surface models,
+    and where cells are fine enough."""
     floating: NDArray
     """FLOATING_DTYPE, sorted by ix, iy, kind, from_m; what overlaps in one block is one."""
 
@@ -92,6 +94,7 @@ def decimate(
         part, hanging = reduced(layers, _counted_from(runs, x, y), factor)
         if cell <= _WOODS_CELL_M and nx * ny <= _WOODS_CELLS:
             trees = woods(np.where(layers["status"] & Status.UNKNOWN, 0, layers["surface"] - layers["terrain"]), cell)
+            trees &= (layers["status"] & Status.FROM_CLOUD) == 0
             part["woods"] = _blocks(trees, factor).mean(axis=2) > 0.5
         bx, by = (x - ix0) // factor, (y - iy0) // factor
         for name, array in part.items():
