@@ -35,6 +35,7 @@ class InputError(UtmError):
     """What was handed in cannot be used.
 
     The message is one line for a person: where it is (file and field), what stood there, and how to mend it.
+    ``contradicts`` is set where a file and the caller say different things, and nothing else is wrong.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class InputError(UtmError):
         file: object = None,
         field: str | None = None,
         value: object = None,
+        contradicts: bool = False,
     ):
         self.problem, self.mend, self.file, self.field, self.value = problem, mend, file, field, value
+        self.contradicts = contradicts
         super().__init__(problem)
 
     def __str__(self) -> str:

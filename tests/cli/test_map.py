@@ -218,7 +218,7 @@ def test_an_airspace_says_that_its_map_has_moved_on(utm, town, tmp_path):  # noq
     assert "moved on" in utm(*ask)[2]
 
 
-def test_a_failed_check_says_that_suspects_were_cleared(utm, town, survey, tmp_path):  # noqa: F811
+def test_a_check_tells_what_was_cleared_apart(utm, town, survey, tmp_path):  # noqa: F811
     """A person's word against the survey's: neither is kept from the other."""
     frame = CityMap.open(town).frame
     lon, lat = map(float, frame.to_lonlat(*(extent / 2 for extent in utm.json("map", "info", town)["extent_m"])))
@@ -226,5 +226,8 @@ def test_a_failed_check_says_that_suspects_were_cleared(utm, town, survey, tmp_p
     assert utm("map", "check", town, survey.cloud)[0] == 0
     assert utm("map", "clear", town, *words)[0] == 0
     code, _, err = utm("map", "check", town, survey.cloud)
-    assert code == 1
-    assert "cleared once" in err
+    assert code == 0
+    assert "where a person cleared suspects" in err
+    told = utm.json("map", "check", town, survey.cloud)
+    assert told["cleared"] > 0
+    assert told["in_free"] == 0

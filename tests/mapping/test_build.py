@@ -7,7 +7,7 @@ import numpy as np
 import pyproj
 import pytest
 
-from tests.mapping.survey_files import SOUTH, WEST, ground_points, plain, write_laz, write_tif
+from tests.mapping.survey_files import SOUTH, WEST, ground_points, plain, write_laz, write_ply, write_tif
 from utm.errors import MapError, SurveyError
 from utm.frames import LocalFrame
 from utm.mapping import CityMap
@@ -315,3 +315,25 @@ def test_no_sources_and_no_heights(survey, tmp_path):
     empty = write_tif(tmp_path / "void.tif", np.full((120, 80), -9999, np.float32))
     with pytest.raises(SurveyError, match="holds no height at all"):
         build_map(empty, tmp_path / "map", terrain=survey.dtm)
+
+
+def test_what_the_caller_says_is_for_files_that_do_not_say_it(survey, tmp_path):
+    """A cloud without a CRS beside rasters that state theirs, in another zone."""
+    frame = LocalFrame("EPSG:6675", 0.0, 0.0, Datum.JGD2011)
+    x, y = pyproj.Transformer.from_crs(frame.crs, "EPSG:6690", always_xy=True).transform(*survey.points[:, :2].T)
+    points = np.column_stack([x, y, survey.points[:, 2]])[:-2]
+    mute = write_ply(tmp_path / "mute.ply", points)
+    told = {"crs": "EPSG:6690", "vertical_datum": "JGD2011"}
+    made = build_map([survey.dsm, mute], tmp_path / "map", terrain=survey.dtm, **told)
+    assert {source["crs"] for source in made.meta["sources"]} == {"EPSG:6675", "EPSG:6690"}
+    with pytest.raises(SurveyError, match=r"states EPSG:6675, but --crs says EPSG:6690"):
+        build_map(survey.dsm, tmp_path / "wrong", terrain=survey.dtm, **told)
+
+
+def test_a_wide_wood_on_a_lone_surface_model(tmp_path):
+    """No ground for hundreds of metres: the lowest far around stands in, and the build does not give up."""
+    surface = plain(700, 600)
+    surface[20:680, 20:580] += 15
+    surface[300:420, 200:330] = -9999
+    made = build_map(write_tif(tmp_path / "dsm.tif", surface), tmp_path / "map")
+    assert (made.whole().terrain_m <= np.where(surface < 0, np.inf, surface)).all()

@@ -58,6 +58,7 @@ def test_assumed_ground_is_not_above_what_was_seen_and_given_ground_is_believed(
 
 def test_no_ground_anywhere_is_refused():
     state = without_ground(flat(20, 8, seen=30.0), np.s_[:])
+    state.low[:] = np.inf
     with pytest.raises(SurveyError, match="--terrain: no ground is known"):
         ground_of(state, far_of(state), 1.0, P)
 

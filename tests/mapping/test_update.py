@@ -230,3 +230,15 @@ def test_a_survey_that_saw_something_new_is_found_in_free_air(files, town, tmp_p
     assert where[0]["properties"]["highest_above_surface_m"] > 0
     after = update_map(town.path, files["new"]).city_map
     assert check(after, files["new"]).in_free == 0
+
+
+def test_a_check_tells_what_a_person_cleared_apart_and_believes_nothing_else(doubted, tmp_path):
+    lon, lat = doubted.frame.to_lonlat(30.5, 40.5)
+    place = (float(lon), float(lat), 3.0)
+    after = clear_suspects(doubted.path, area=place, by="S. Sato", reason="a bird", when=WHEN).city_map
+    report = check(after, tmp_path / "birds.laz")
+    assert (report.cleared, report.in_free) == (1, 0)
+    new = write_tif(tmp_path / "tower.tif", np.full((3, 3), 50, np.float32), west=WEST + 29, south=SOUTH + 39)
+    assert check(after, new).in_free == 9, "what a survey saw is no suspect, cleared area or not"
+    with pytest.raises(InputError, match="obstacles are no survey"):
+        check(after, line(tmp_path, "lines.geojson"))

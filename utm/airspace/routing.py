@@ -39,6 +39,8 @@ from utm.model import FlightPlan, GeoZone, RuleSet, Trajectory, Waypoint
 _VOXEL_M = 4.0
 #: How far beyond the box around all places a way may lead.
 _MARGIN_M = 600.0
+#: In voxels: a place this near to a face lies on it.
+_ON_FACE = 1e-6
 #: A pad's stated height and the surface of the map may differ by this much: survey noise, and roofs drawn by the
 #: highest return in a cell.
 PAD_TOLERANCE_M = 2.0
@@ -303,14 +305,22 @@ def _check_zone(columns: Columns, place: Place, top_m: float, zone: GeoZone, out
         )
 
 
+def _touched(space: FlightSpace, place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The voxels (first, one past the last) that a place lies in: several where it lies on a face between them, for
+    then every one of them must be free."""
+    grid = space.to_grid(place.enu_m)
+    return np.floor(grid - _ON_FACE).astype(int), np.floor(grid + _ON_FACE).astype(int) + 1
+
+
 def _column_top(space: FlightSpace, place: Place) -> NDArray[np.float64]:
     """Where the column over a pad enters the flight space: the centre height of the lowest free voxel above it."""
-    i, j, k = np.floor(space.to_grid(place.enu_m)).astype(int)
-    nx, ny, _ = space.blocked.shape
-    if 0 <= i < nx and 0 <= j < ny:
-        free = np.flatnonzero(~space.blocked[i, j, max(k + 1, 0) :])
+    low, high = _touched(space, place)
+    if (low[:2] >= 0).all() and (high[:2] <= space.blocked.shape[:2]).all():
+        above = max(int(high[2]), 0)
+        blocked = space.blocked[low[0] : high[0], low[1] : high[1], above:].any(axis=(0, 1))
+        free = np.flatnonzero(~blocked)
         if len(free):
-            level = max(k + 1, 0) + int(free[0])
+            level = above + int(free[0])
             return np.array([place.east_m, place.north_m, space.origin_m[2] + (level + 0.5) * space.cell_m])
     raise Refusal(
         f"{place.name.upper()}_CLOSED",
@@ -320,9 +330,9 @@ def _column_top(space: FlightSpace, place: Place) -> NDArray[np.float64]:
 
 
 def _in_flight(space: FlightSpace, place: Place) -> NDArray[np.float64]:
-    i, j, k = np.floor(space.to_grid(place.enu_m)).astype(int)
-    nx, ny, nz = space.blocked.shape
-    if not (0 <= i < nx and 0 <= j < ny and 0 <= k < nz) or space.blocked[i, j, k]:
+    low, high = _touched(space, place)
+    inside = (low >= 0).all() and (high <= space.blocked.shape).all()
+    if not inside or space.blocked[tuple(slice(*ends) for ends in zip(low, high, strict=True))].any():
         raise Refusal(
             "WAYPOINT_CLOSED",
             f"At {place.name} ({place.up_m:.0f} m) the rules do not allow flight: too near to an object, above the "

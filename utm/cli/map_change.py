@@ -258,15 +258,14 @@ def check(city_map, sources, crs, vertical_datum, geojson, as_json) -> int:
                 style="red",
                 label="FAILED",
             )
-            if times := len(opened.meta.get("cleared", [])):
-                say(
-                    f"suspects were cleared {'once' if times == 1 else f'{times} times'}, and such returns count among "
-                    "them: `utm map info` says by whom.",
-                    style="yellow",
-                    label="note",
-                )
         else:
             say("no surveyed point lies in free space", style="green", label="passed")
+        if found.cleared:
+            say(
+                f"{found.cleared:,} returns lie where a person cleared suspects: `utm map info` says who.",
+                style="yellow",
+                label="note",
+            )
     return 1 if found.in_free or not held else 0
 
 

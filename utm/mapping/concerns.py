@@ -41,6 +41,10 @@ def concerns(meta: Mapping[str, Any]) -> list[str]:
     seen = [source for source in sources if source["kind"] in ("raster", "cloud") and source["role"] == "surface"]
     if any(not source.get("error_m") for source in seen):
         found.append("The survey's error is not stated (--survey-error), so surfaces are not raised by any.")
+    written = [s["file"] for s in seen if s["kind"] == "cloud" and s.get("surveyed_says") == "file"]
+    if written:
+        few = ", ".join(written[:3]) + (f" and {len(written) - 3} more" if len(written) > 3 else "")
+        found.append(f"The survey's day is the one on which the file was written, if nobody says better: {few}.")
     undated = [source["file"] for source in sources if not source.get("surveyed")]
     if undated:
         few = ", ".join(undated[:3]) + (f" and {len(undated) - 3} more" if len(undated) > 3 else "")

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from utm.errors import SurveyError
+from utm.errors import InputError, SurveyError
 from utm.frames import LocalFrame, geoid_name
 from utm.mapping.citymap import CityMap
 from utm.mapping.ingest import placing, stray, tasks
 from utm.mapping.ingest.content import counted
 from utm.mapping.ingest.finish import FAR_BLOCK, Far, Parameters
 from utm.mapping.ingest.grid import TILE, Grid, Tile, grid_over
-from utm.mapping.ingest.source import Source
+from utm.mapping.ingest.source import Role, Source
 from utm.mapping.ingest.sources import expand, inspect
 from utm.mapping.ingest.store import MapWriter, check_place
 from utm.mapping.ingest.tasks import Job
@@ -137,20 +137,45 @@ def look_at(surfaces: Files, terrains: Files, progress: Progress | None, **told:
 
     Raises:
         SurveyError, DatumError: as `inspect`; or the same file given twice.
+
+    What the caller says of CRS and heights is for files that do not say it themselves. Where every file does, and one
+    of them says otherwise, it is a mistake and refused.
     """
-    asked = [(path, "surface") for path in expand(_paths(surfaces))] + [
-        (p, "terrain") for p in expand(_paths(terrains))
-    ]
+    asked = [(path, "surface") for path in expand(_paths(surfaces))]
+    asked += [(path, "terrain") for path in expand(_paths(terrains))]
     found: dict[Path, Source] = {}
+    contradictions: list[InputError] = []
     for number, (path, role) in enumerate(asked):
         if path.resolve() in found:
             raise SurveyError(
                 "the same file is given as surface and as terrain", file=path, field="--terrain", mend="Give the DTM."
             )
-        found[path.resolve()] = inspect(path, role=role, **told)
+        try:
+            source = inspect(path, role=role, **told)
+        except InputError as error:
+            if not error.contradicts:
+                raise
+            contradictions.append(error)
+            source = _by_itself(path, role, told, error)
+        day_from = None if source.surveyed is None else "caller" if told.get("surveyed") else "file"
+        found[path.resolve()] = replaced(source, day_from=day_from)
         if progress:
             progress("look at files", number + 1, len(asked))
+    if contradictions and all(s.stated.by_file for s in found.values() if s.kind != "obstacles"):
+        raise contradictions[0]  # what the caller said fits none that needed to be told
     return list(found.values())
+
+
+def _by_itself(path: Path, role: Role, told: Mapping[str, Any], contradiction: InputError) -> Source:
+    """A file that contradicts the caller, who may have meant others: taken at its own word, if it has one.
+
+    Raises:
+        InputError: the contradiction, where it does not say all by itself.
+    """
+    try:
+        return inspect(path, role=role, **(dict(told) | {"crs": None, "vertical": None}))
+    except InputError:
+        raise contradiction from None
 
 
 def in_order(sources: Sequence[Source]) -> tuple[Source, ...]:
@@ -211,6 +236,7 @@ def described_source(source: Source) -> dict[str, Any]:
         "crs": source.stated.crs,
         "vertical": str(source.stated.vertical),
         "surveyed": source.surveyed.isoformat() if source.surveyed else None,
+        "surveyed_says": source.day_from,
         "error_m": source.error_m,
         "withdrawn": False,
     }

@@ -6,15 +6,18 @@ cells, the merging or the finishing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from utm.errors import SurveyError
 from utm.mapping.citymap import CityMap
 from utm.mapping.ingest import clouds, models
 from utm.mapping.ingest.build import Files, Progress, look_at
@@ -41,6 +44,8 @@ class CheckReport:
     """Were rejected by the outlier filter and lie deep under the ground or alone far up in the air."""
     suspect: int = 0
     """Were rejected by the filter and count all the same."""
+    cleared: int = 0
+    """Suspects that a person took off the map; they may lie in free air."""
     in_free: int = 0
     """Count, and lie in air that the map calls free: the map must not be flown on."""
     places: list[dict[str, Any]] = field(default_factory=list)
@@ -49,7 +54,7 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         where = {"type": "FeatureCollection", "features": self.places}
-        names = ("points", "outside", "discarded", "suspect", "in_free")
+        names = ("points", "outside", "discarded", "suspect", "cleared", "in_free")
         return {name: getattr(self, name) for name in names} | {"where": where}
 
 
@@ -79,7 +84,14 @@ def check(
     """
     report = CheckReport()
     cells: dict[tuple[int, int], list[float]] = {}
-    for source in look_at(sources, (), progress, crs=crs, vertical=vertical_datum):
+    seen = look_at(sources, (), progress, crs=crs, vertical=vertical_datum)
+    for source in seen:
+        if source.kind == "obstacles":
+            raise SurveyError(
+                "obstacles are no survey to hold against a map", file=source.path,
+                mend="Name what surveyed: rasters, clouds, models.",
+            )  # fmt: skip
+    for source in seen:
         placing = Placing(source.stated, city_map.frame)
         for done, total, block in _blocks(city_map, source, placing):
             _count(city_map, block, report, cells)
@@ -128,6 +140,10 @@ def _count(city_map: CityMap, block: _Block, report: CheckReport, cells: dict[tu
     report.discarded += int(discarded.sum())
     report.suspect += int((rejected & ~discarded).sum())
     free = ~city_map.blocked(east, north, up) & ~discarded
+    cleared = free & rejected
+    cleared[cleared] = _cleared(city_map, east[cleared], north[cleared])
+    report.cleared += int(cleared.sum())
+    free &= ~cleared
     report.in_free += int(free.sum())
     over = up[free] - city_map.surface_up(east[free], north[free])
     cell_m = city_map.resolution_m
@@ -152,6 +168,22 @@ def _discarded(city_map: CityMap, east: NDArray, north: NDArray, up: NDArray) ->
         highest = np.where(around.unknown, around.terrain_m, around.surface_m).max()
         alone[k] = up[k] > highest + rules.alone_m
     return below | alone
+
+
+def _cleared(city_map: CityMap, east: NDArray, north: NDArray) -> NDArray[np.bool_]:
+    """Which places lie in a cell whose suspects a person cleared."""
+    inside = np.zeros(len(east), bool)
+    if not len(east):
+        return inside
+    cell = city_map.resolution_m
+    west, south = np.floor(east / cell) * cell, np.floor(north / cell) * cell
+    cells = shapely.box(west, south, west + cell, south + cell)
+    for record in city_map.meta["cleared"]:
+        area = shapely.from_geojson(json.dumps(record["area"]))
+        on_map = shapely.transform(area, lambda xy: np.column_stack(city_map.frame.to_map(xy[:, 0], xy[:, 1])))
+        shapely.prepare(on_map)
+        inside |= shapely.intersects(on_map, cells)
+    return inside
 
 
 def _features(city_map: CityMap, cells: dict[tuple[int, int], list[float]]) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def _line_max(heights: Heights, radius: int, axis: int) -> Heights:
 def summary(state: TileState, inner: Box) -> tuple[Heights, Heights]:
     """What a tile adds to `Far`: the highest seen thing and the lowest ground of each of its blocks.
 
-    Where no surveyor gave ground, the lowest returns stand in: the ground will be filtered from them.
+    Where no surveyor gave ground, the lowest heights that were seen stand in: the ground will be filtered from them.
 
     Returns:
         high, low: (blocks along x, blocks along y), -inf and +inf where nothing is known.
@@ -65,7 +65,7 @@ def summary(state: TileState, inner: Box) -> tuple[Heights, Heights]:
     seen = seen_heights(state)
     ground = state.ground_low
     if not (state.ground_rank >= GROUND_CLASSIFIED).any():
-        ground = np.minimum(ground, np.where(state.returns > 0, state.low, np.float32(np.inf)))
+        ground = np.minimum(ground, state.low)
     return _blocks(seen), -_blocks(-ground)
 
 

@@ -28,6 +28,8 @@ class Statement:
     vertical: Datum
     vertical_unit_m: float = 1.0
     """Metres in a unit of height (0.3048 for feet)."""
+    by_file: bool = True
+    """Whether the file says all of it; else whoever built the map said some of it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Source:
     """What the header of a cloud promises."""
     surveyed: datetime.date | None = None
     """The day of the survey, where it is known."""
+    day_from: Literal["caller", "file"] | None = None
+    """Who says so: a LAS file's day is the one on which it was written, which may be later."""
     step: float = 0.0
     """Coarsest step of the stored coordinates, in units of the CRS: a float32 northing of 4,900,000 has 0.5."""
     error_m: float = 0.0

@@ -32,8 +32,8 @@ def stated(
         unit_m: metres in a unit of height where the file states that outside of its CRS (a raster's band).
 
     Raises:
-        SurveyError: no CRS, none that lies on the globe, or two that differ.
-        DatumError: the heights' datum or unit is unstated, unknown, or stated twice and differently.
+        SurveyError: no CRS, none that lies on the globe, or two that differ (``contradicts`` is set).
+        DatumError: the heights' datum or unit is unstated, unknown, or stated twice and differently (likewise).
     """
     from_file, from_caller = _parsed(path, in_file, "crs"), _parsed(path, crs, "--crs")
     horizontal = _horizontal(path, from_file and from_file[0], from_caller and from_caller[0])
@@ -43,14 +43,16 @@ def stated(
             references.append(height_reference(vertical))
         except DatumError as error:
             raise error.at(path) from None
-    return Statement(_name(horizontal), _datum(path, references), _height_unit_m(path, references, unit_m, horizontal))
+    whole = from_file is not None and from_file[1] is not None
+    datum, unit = _datum(path, references), _height_unit_m(path, references, unit_m, horizontal)
+    return Statement(_name(horizontal), datum, unit, by_file=whole)
 
 
 def _horizontal(path: Path, from_file: pyproj.CRS | None, from_caller: pyproj.CRS | None) -> pyproj.CRS:
     if from_file and from_caller and not _same(from_file, from_caller):
         raise SurveyError(
             f"states {_short(from_file)}, but --crs says {_short(from_caller)}", file=path, field="crs",
-            mend="Leave --crs out, or mend the file.",
+            mend="Leave --crs out, or mend the file.", contradicts=True,
         )  # fmt: skip
     horizontal = from_file or from_caller
     if horizontal is None:
@@ -81,7 +83,7 @@ def _datum(path: Path, references: list[HeightReference]) -> Datum:
     if len(data) > 1:
         raise DatumError(
             f"heights are said to be measured from {' and from '.join(sorted(data))}", file=path,
-            field="vertical datum", mend="Leave --vertical-datum out, or mend the file.",
+            field="vertical datum", mend="Leave --vertical-datum out, or mend the file.", contradicts=True,
         )  # fmt: skip
     if not data:
         raise DatumError(
@@ -103,7 +105,7 @@ def _height_unit_m(
         if abs(other / units[0] - 1) > _SAME_UNIT:
             raise DatumError(
                 f"a unit of height is said to be {units[0]:g} m and {other:g} m", file=path, field="unit of height",
-                mend="Say it once: leave the unit out of --vertical-datum, or mend the file.",
+                mend="Say it once: leave the unit out of --vertical-datum, or mend the file.", contradicts=True,
             )  # fmt: skip
     if units:
         return units[0]

@@ -211,7 +211,7 @@ def check_place(out: Path, *, replace: bool) -> None:
     if (out / "map.json").is_file():
         if not replace:
             raise MapError(
-                "a map stands there already", file=out, field="--out", mend="Choose another name or replace it."
+                "a map stands there already", file=out, field="--out", mend="Choose another name, or --replace it."
             )
         return
     there = {entry.name for entry in out.iterdir()}

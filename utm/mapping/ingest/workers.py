@@ -90,4 +90,8 @@ def workers_for(count: int | None, scheduler: str | None) -> Iterator[Workers]:
     except (OSError, TimeoutError) as error:
         raise OutsideError(f"no Dask scheduler answers at {scheduler}: {error}") from error
     with client:
+        try:
+            client.wait_for_workers(1, timeout=10)
+        except TimeoutError as error:
+            raise OutsideError(f"the Dask scheduler at {scheduler} has no workers: start some") from error
         yield DaskWorkers(client)
