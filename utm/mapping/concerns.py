@@ -27,7 +27,8 @@ def concerns(meta: Mapping[str, Any]) -> list[str]:
     if counts.get("cells_terrain_filtered"):
         found.append(
             f"The ground under {share('cells_terrain_filtered')} was found by a filter, not given by a surveyor: "
-            "heights above ground rest on it. A DTM (--terrain) is better."
+            "heights above ground rest on it. In dense woods it takes crowns for ground, and the legal ceiling comes "
+            "out too high: a DTM (--terrain) is better."
         )
     if counts.get("cells_terrain_assumed"):
         found.append(f"No ground is known under {share('cells_terrain_assumed')}: the lowest nearby stands in.")
