@@ -368,11 +368,11 @@ def test_a_publication_that_stops_anywhere_leaves_the_old_or_the_new(tmp_path, m
     first = made_map(tmp_path / "city", small())
     done, write = [], store._write_whole
 
-    def stopping(file, text):
+    def stopping(file, text, **how):
         if len(done) == step:
             raise KeyboardInterrupt
         done.append(file.name)
-        write(file, text)
+        write(file, text, **how)
 
     monkeypatch.setattr(store, "_write_whole", stopping)
     if step < 7:
