@@ -29,7 +29,7 @@ from utm.mapping.ingest.sources import expand, inspect
 from utm.mapping.ingest.store import MapWriter, check_place
 from utm.mapping.ingest.tasks import Job
 from utm.mapping.ingest.workers import Workers, workers_for
-from utm.mapping.mapfile import FORMAT, FORMAT_VERSION, version_of
+from utm.mapping.mapfile import FORMAT, FORMAT_VERSION
 
 #: Cell of a map made without rasters, and the finest that is chosen unasked.
 FINEST_M = 1.0
@@ -66,7 +66,7 @@ def build_map(
     Args:
         sources: files and globs, of any kinds and coordinate reference systems together.
         out: directory of the map; a build that does not end leaves no map there, or the one that stood there.
-        crs: for files that state none, for example ``EPSG:6675``; must agree with those that do.
+        crs: for files that state none, for example ``EPSG:6675``; where every file states its own, it must agree.
         map_crs: CRS of the map, projected and in metres; the first such CRS among the sources by default, else the
             UTM zone of the place.
         terrain: terrain models (GeoTIFF). Without: class 2 of the clouds; without that, a ground filter.
@@ -112,21 +112,19 @@ def build_map(
     frame = LocalFrame(name, grid.west, grid.south, vertical)
     check_reach(seen, frame, grid)
     ordered = in_order(seen)
+    entries = [described_source(source) for source in ordered]
     with MapWriter(out, replace=replace) as writer, workers_for(workers, scheduler) as crew:
         job = Job(
-            out, writer.scratch, grid, frame, ordered, identity(frame, grid), parameters, days_of(ordered),
+            out, writer.scratch, grid, frame, ordered, identity(frame, grid), parameters, days_of(entries),
             outliers=outliers, as_of=as_of,
         )  # fmt: skip
         done = run(job, crew, None, progress, seconds)
         meta = dict(job.identity) | {
-            "version": version_of(job.identity, {tuple(e["tile"]): e["hash"] for e in done.entries}),
-            "parent": None,
             "tiles": done.entries,
-            "sources": [described_source(s) | done.facts_of(i) for i, s in enumerate(ordered)],
+            "sources": [entry | done.facts_of(i) for i, entry in enumerate(entries)],
             "parameters": asdict(parameters) | {"outliers": outliers, "as_of": as_of and as_of.isoformat()},
             "counts": summed([done.counts, *(counted(entry["facts"]) for entry in done.entries)]),
-            "survey_dates": dates_of([s.surveyed.isoformat() if s.surveyed else None for s in ordered]),
-            "cleared": [],
+            "survey_dates": dates_of(entries),
         }
         meta["frame"] = dict(meta["frame"]) | {"geoid": geoid_name(vertical)}
         return writer.publish(meta)
@@ -215,14 +213,16 @@ def identity(frame: LocalFrame, grid: Grid) -> dict[str, Any]:
     }
 
 
-def days_of(sources: Sequence[Source]) -> tuple[int, ...]:
-    """Days since 1970-01-01 by number; 0 for number 0 and where the day is not known."""
-    return (0, *((s.surveyed - datetime.date(1970, 1, 1)).days if s.surveyed else 0 for s in sources))
+def days_of(entries: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """Survey days of the sources in ``map.json`` since 1970-01-01, by number; 0 for number 0 and where not known."""
+    epoch = datetime.date(1970, 1, 1)
+    dates = [entry["surveyed"] and datetime.date.fromisoformat(entry["surveyed"]) for entry in entries]
+    return (0, *((date - epoch).days if date else 0 for date in dates))
 
 
-def dates_of(days: Sequence[str | None]) -> dict[str, str | None]:
-    """The oldest and the newest of some ISO dates."""
-    known = sorted(day for day in days if day)
+def dates_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """The oldest and the newest survey day of the sources in ``map.json``."""
+    known = sorted(entry["surveyed"] for entry in entries if entry["surveyed"])
     return {"oldest": known[0] if known else None, "newest": known[-1] if known else None}
 
 

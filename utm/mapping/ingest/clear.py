@@ -17,12 +17,11 @@ from shapely.geometry.base import BaseGeometry
 from utm.errors import InputError, MapError
 from utm.mapping.citymap import CityMap
 from utm.mapping.diff import Difference, difference
-from utm.mapping.ingest.build import summed
+from utm.mapping.ingest.build import days_of, summed
 from utm.mapping.ingest.content import counted, without_suspects
 from utm.mapping.ingest.grid import Grid
 from utm.mapping.ingest.store import MapWriter, write_tile
-from utm.mapping.ingest.update import days_by_number
-from utm.mapping.mapfile import Status, identity_of, version_of
+from utm.mapping.mapfile import Status, identity_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def clear_suspects(
     before = CityMap.open(path)
     shape = _outline(before, area)
     grid = Grid(before.frame.origin_x, before.frame.origin_y, before.resolution_m, *before.size)
-    days = np.array(days_by_number(before.meta["sources"]), np.uint16)
+    days = np.array(days_of(before.meta["sources"]), np.uint16)
     entries = {tuple(entry["tile"]): entry for entry in before.meta["tiles"]}
     cells = 0
     with MapWriter(before.path, update=True, follows=before.version) as writer:
@@ -73,15 +72,12 @@ def clear_suspects(
                 file=before.path,
                 mend="`utm map view MAP --layer status` shows where they are.",
             )
-        tiles = sorted(entries.values(), key=lambda entry: entry["tile"][::-1])
         record = {"by": by, "reason": reason, "when": when.isoformat(timespec="seconds"), "cells": cells,
                   "area": json.loads(shapely.to_geojson(_lonlat(before, shape)))}  # fmt: skip
         points = {name: value for name, value in before.meta["counts"].items() if name.startswith("points_")}
         after = writer.publish(dict(before.meta) | {
-            "version": version_of(identity_of(before.meta), {tile: e["hash"] for tile, e in entries.items()}),
-            "parent": before.version,
-            "tiles": tiles,
-            "counts": summed([points, *(counted(entry["facts"]) for entry in tiles)]),
+            "tiles": list(entries.values()),
+            "counts": summed([points, *(counted(entry["facts"]) for entry in entries.values())]),
             "cleared": [*before.meta["cleared"], record],
         })  # fmt: skip
     return Cleared(after, cells, difference(before, after))

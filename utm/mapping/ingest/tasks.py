@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from utm.frames import LocalFrame
 from utm.mapping.citymap import CityMap
 from utm.mapping.ingest.content import composed
+from utm.mapping.ingest.entered import ModelRead
 from utm.mapping.ingest.evidence import Evidence
 from utm.mapping.ingest.finish import Far, Parameters, finish, halo_cells, summary
 from utm.mapping.ingest.grid import TILE, Box, Grid, Tile
@@ -131,24 +132,28 @@ def read_model(task: tuple[Job, int, int]) -> Read:
     """Sort a city model (job, source, 0) into tiles."""
     from utm.mapping.ingest import models
 
-    job, index, part = task
+    job, index, _ = task
     seconds: dict[str, float] = {}
     with timed(seconds, "models"):
         seen = models.read_model(job.sources[index], job.placing(index), job.grid)
-        job.keep(index, part, seen.evidence)
-    counts = dict(seen.counts) | ({"off the map, wholly or in part": seen.off_map} if seen.off_map else {})
-    return Read(index, frozenset(seen.evidence), counts, seconds)
+        return _kept(task, seen, seconds)
 
 
 def read_obstacles(task: tuple[Job, int, int]) -> Read:
     """Sort a file of obstacles (job, source, 0) into tiles."""
     from utm.mapping.ingest import obstacles
 
-    job, index, part = task
+    job, index, _ = task
     seconds: dict[str, float] = {}
     with timed(seconds, "models"):
         seen = obstacles.read_obstacles(job.sources[index], job.grid, job.frame, terrain_of(job), job.as_of)
-        job.keep(index, part, seen.evidence)
+        return _kept(task, seen, seconds)
+
+
+def _kept(task: tuple[Job, int, int], seen: ModelRead, seconds: dict[str, float]) -> Read:
+    """Keep what was read of entered things, and say what it was."""
+    job, index, part = task
+    job.keep(index, part, seen.evidence)
     counts = dict(seen.counts) | ({"off the map, wholly or in part": seen.off_map} if seen.off_map else {})
     return Read(index, frozenset(seen.evidence), counts, seconds)
 

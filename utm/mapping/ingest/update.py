@@ -35,7 +35,7 @@ from utm.mapping.ingest.grid import Grid, Tile
 from utm.mapping.ingest.store import MapWriter
 from utm.mapping.ingest.tasks import Job
 from utm.mapping.ingest.workers import workers_for
-from utm.mapping.mapfile import identity_of, version_of
+from utm.mapping.mapfile import identity_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,6 @@ def update_map(
     older = tuple(s.path.name for s in ordered if s.role == "surface" and s.kind in ("raster", "cloud")
                   and s.surveyed and newest and s.surveyed < newest)  # fmt: skip
     new = [described_source(source) for source in ordered]
-    days = days_by_number(entries) + days_of(ordered)[1:]
     grid = Grid(before.frame.origin_x, before.frame.origin_y, before.resolution_m, *before.size)
     reaches = [grid.touching(*placing.reach(source, before.frame)) for source in ordered]
     if ordered and not any(reaches):
@@ -104,7 +103,8 @@ def update_map(
     stated = {name: value for name, value in meta["parameters"].items() if name in Parameters.__dataclass_fields__}
     with MapWriter(before.path, update=True, follows=before.version) as writer, workers_for(workers, scheduler) as crew:
         job = Job(
-            before.path, writer.scratch, grid, before.frame, ordered, identity_of(meta), Parameters(**stated), days,
+            before.path, writer.scratch, grid, before.frame, ordered, identity_of(meta), Parameters(**stated),
+            days_of(entries + new),
             outliers=bool(meta["parameters"]["outliers"]), as_of=as_of, known=len(entries), before=before.version,
             withdrawn=frozenset(number for number, _ in gone),
         )  # fmt: skip
@@ -120,15 +120,12 @@ def update_map(
         for index, entry in enumerate(new):
             entry |= done.facts_of(index)
         tiles = {tuple(entry["tile"]): entry for entry in [*meta["tiles"], *done.entries]}
-        all_tiles = sorted(tiles.values(), key=lambda entry: entry["tile"][::-1])
         document: dict[str, Any] = dict(meta) | {
-            "version": version_of(job.identity, {tile: entry["hash"] for tile, entry in tiles.items()}),
-            "parent": before.version,
-            "tiles": all_tiles,
+            "tiles": list(tiles.values()),
             "sources": entries + new,
             "counts": summed([{k: v for k, v in meta["counts"].items() if k.startswith("points_")}, done.counts]
-                             + [counted(entry["facts"]) for entry in all_tiles]),
-            "survey_dates": dates_of([entry["surveyed"] for entry in entries + new]),
+                             + [counted(entry["facts"]) for entry in tiles.values()]),
+            "survey_dates": dates_of(entries + new),
         }  # fmt: skip
         after = writer.publish(document)
     off_map = sum(done.facts_of(i).get("counts", {}).get("points_off_map", 0) for i in range(len(ordered)))
@@ -149,13 +146,6 @@ def around(grid: Grid, tiles: set[Tile]) -> list[Tile]:
     """Some tiles and all their neighbours on the grid."""
     near = {(tx + dx, ty + dy) for tx, ty in tiles for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
     return [tile for tile in grid.tiles() if tile in near]
-
-
-def days_by_number(entries: Sequence[dict[str, Any]]) -> tuple[int, ...]:
-    """Days since 1970-01-01 of the sources in ``map.json``, by number; 0 where the day is not known."""
-    epoch = datetime.date(1970, 1, 1)
-    dates = [entry["surveyed"] and datetime.date.fromisoformat(entry["surveyed"]) for entry in entries]
-    return (0, *((date - epoch).days if date else 0 for date in dates))
 
 
 def _withdrawn(
