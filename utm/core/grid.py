@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from utm.core._jit import kernel
 from utm.core._moves import START, moves
+from utm.core._walls import SPAN, walls
 from utm.errors import NoPath
 
 _UNIT = 2151016
@@ -39,7 +40,7 @@ _FAR = (1 << 45) - 1
 _QUERIES = (1 << 12) - 1
 _CLOSED = 1 << 5
 _START = START  # the direction of the start: none
-_SPAN = 62  # voxels of a column per word of bits; neighbouring words overlap by two
+_SPAN = SPAN
 
 _BUCKET_SHIFT = 14  # a bucket is 1/131 of a step wide
 _RING = 1024  # buckets; wider than 2 sqrt(3) steps, the most by which a step can change cost plus estimate
@@ -82,7 +83,7 @@ class GridPlanner:
             raise ValueError(f"at most 2**21 voxels along an axis, got {volume.shape}")
         self.shape: tuple[int, int, int] = volume.shape
         self.corner_cutting = bool(corner_cutting)
-        self._walls = _walls(np.packbits(volume, axis=2, bitorder="little"), volume.shape[2])
+        self._walls = walls(volume)
         self._moves = moves(_COSTS, self.corner_cutting)
         self._words = np.zeros(volume.size, np.int64)
         self._query = 0
@@ -129,36 +130,6 @@ class GridPlanner:
             if status == _TOO_LONG:
                 raise NoPath(f"every way from {start} to {goal} is longer than {_FAR // _UNIT} voxels")
             self._queue = np.empty((len(self._queue) * 4, 2), np.int64)
-
-
-def _walls(packed: NDArray[np.uint8], nz: int) -> NDArray[np.int64]:
-    """Bits (nx + 2, ny + 2, words), 1 where blocked or outside: bit b of word w is voxel 62 w + b - 1 of its column."""
-    nx, ny = packed.shape[:2]
-    words = -(-nz // _SPAN)
-    walls = np.full((nx + 2, ny + 2, words), -1, np.int64)
-    _spread(packed, nz, walls)
-    return walls
-
-
-@kernel
-def _spread(packed: Any, nz: int, walls: Any) -> None:
-    """Copy columns of bits (nx, ny, bytes) into overlapping words; what lies outside stays 1."""
-    nx, ny, width = packed.shape
-    outside = np.int64(0xFF << (nz & 7)) & 0xFF if nz & 7 else np.int64(0)  # bits of the last byte above the volume
-    for x in range(nx):
-        for y in range(ny):
-            for w in range(walls.shape[2]):
-                bottom = _SPAN * w - 1
-                word = np.int64(0)
-                for byte in range(bottom >> 3, ((bottom + 63) >> 3) + 1):
-                    bits = np.int64(0xFF)
-                    if 0 <= byte < width:
-                        bits = np.int64(packed[x, y, byte])
-                        if byte == width - 1:
-                            bits |= outside
-                    shift = 8 * byte - bottom
-                    word |= bits << shift if shift >= 0 else bits >> -shift
-                walls[x + 1, y + 1, w] = word
 
 
 @kernel
