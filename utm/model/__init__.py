@@ -14,10 +14,12 @@ from utm.model.airspace import (
 )
 from utm.model.mission import Leg, SkyRoad, VehicleState
 from utm.model.motion import Corridor, Trajectory, Volume4D
-from utm.model.plan import Datum, FlightPlan, Waypoint
+from utm.model.plan import Datum, FlightPlan, Objective, Waypoint
+from utm.model.wind import CALM, Wind
 
 __all__ = [
     "AIRCRAFT_CLASSES",
+    "CALM",
     "Aircraft",
     "Change",
     "Corridor",
@@ -27,6 +29,7 @@ __all__ = [
     "GeoZone",
     "IntentState",
     "Leg",
+    "Objective",
     "OperationalIntent",
     "Reason",
     "Restriction",
@@ -37,4 +40,5 @@ __all__ = [
     "Volume4D",
     "Waypoint",
     "WeeklyPeriod",
+    "Wind",
 ]

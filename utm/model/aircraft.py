@@ -27,6 +27,22 @@ class Aircraft:
     """Horizontal acceleration and deceleration."""
     endurance_s: float
     """Longest flight that leaves the aircraft's own reserve untouched."""
+    max_airspeed_m_s: float = 15.0
+    """Highest speed through the air; in a stronger headwind it falls behind its cruise speed over the ground."""
+    mass_kg: float = 2.0
+    """Take-off mass, payload included."""
+    rotor_disc_m2: float = 0.2
+    """Area of all rotor discs together."""
+    drag_area_m2: float = 0.03
+    """Drag coefficient times frontal area."""
+    efficiency: float = 0.5
+    """Share of the battery's power that becomes induced, parasite and climbing power in the air."""
+    avionics_w: float = 15.0
+    """Power drawn by everything but the motors."""
+    battery_wh: float = 120.0
+    """Energy of a full battery."""
+    reserve_share: float = 0.2
+    """Share of the battery that a planned flight must leave untouched."""
 
 
 #: Classes that a plan may name instead of spelling the figures out. The vertical figures are what PX4 flies by
@@ -45,6 +61,14 @@ AIRCRAFT_CLASSES: dict[str, Aircraft] = {
             slow_below_m=10.0,
             acceleration_m_s2=2.0,
             endurance_s=1500.0,
+            max_airspeed_m_s=15.0,
+            mass_kg=2.0,
+            rotor_disc_m2=0.2,
+            drag_area_m2=0.03,
+            efficiency=0.5,
+            avionics_w=15.0,
+            battery_wh=120.0,
+            reserve_share=0.2,
         ),
         Aircraft(
             name="quad-cargo",
@@ -56,6 +80,14 @@ AIRCRAFT_CLASSES: dict[str, Aircraft] = {
             slow_below_m=10.0,
             acceleration_m_s2=2.0,
             endurance_s=1500.0,
+            max_airspeed_m_s=18.0,
+            mass_kg=8.0,
+            rotor_disc_m2=0.8,
+            drag_area_m2=0.08,
+            efficiency=0.5,
+            avionics_w=30.0,
+            battery_wh=500.0,
+            reserve_share=0.2,
         ),
     )
 }

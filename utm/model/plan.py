@@ -27,6 +27,14 @@ class Datum(enum.StrEnum):
     """North American Vertical Datum of 1988, EPSG:5703, by the geoid GEOID18 (conterminous United States)."""
 
 
+class Objective(enum.StrEnum):
+    """What a way is chosen to make least."""
+
+    LENGTH = "length"
+    TIME = "time"
+    ENERGY = "energy"
+
+
 @dataclass(frozen=True, slots=True)
 class Waypoint:
     """A place on the globe with a height that says what it is measured from."""
@@ -61,3 +69,5 @@ class FlightPlan:
     """0 is ordinary, higher more urgent. Kept with the plan; first come is still first served."""
     authorisations: tuple[str, ...] = field(default=())
     """Ids of geo-zones that this operator may enter although they ask for an authorisation."""
+    objective: Objective = Objective.LENGTH
+    """What the way between the places is to make least, each voxel weighed by the airspace's cost layers."""
