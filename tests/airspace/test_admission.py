@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.airspace.conftest import CELL_M, PADS, T0, TOWER_M, TOWER_UP_M, pad, plan, zone
 from utm.airspace import Airspace, parse_plan, plan_document
-from utm.airspace.routing import Skies
+from utm.airspace.space import Skies
 from utm.errors import PlanError
 from utm.model import AIRCRAFT_CLASSES, Datum, Decision, Restriction, RuleSet, Waypoint, WeeklyPeriod
 

@@ -2,8 +2,8 @@
 
 from utm.airspace.authority import Airspace
 from utm.airspace.documents import flight_plan_schema, parse_plan, plan_document, read_plan, read_zones
+from utm.airspace.places import Refusal
 from utm.airspace.publish import decision_document, intent_detail, intent_summary
-from utm.airspace.routing import Refusal
 
 __all__ = [
     "Airspace",

@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.documents import plan_document
-from utm.airspace.routing import PAD_TOLERANCE_M, Place, Refusal, Route, Skies, clearances_of, find_route, resolve
+from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, resolve
+from utm.airspace.routing import Route, clearances_of, find_route
+from utm.airspace.space import Skies
 from utm.airspace.volumes import volumes_of
 from utm.airspace.zones import active_intervals, in_the_way, keep_out, zone_hash
 from utm.core import (

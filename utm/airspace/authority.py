@@ -20,8 +20,10 @@ from numpy.typing import ArrayLike
 
 from utm.airspace.admission import Situation, decide, ovn_of
 from utm.airspace.documents import zone_feature
+from utm.airspace.places import resolve
 from utm.airspace.publish import decision_document
-from utm.airspace.routing import Route, Skies, clearances_of, find_route, resolve
+from utm.airspace.routing import Route, clearances_of, find_route
+from utm.airspace.space import Skies
 from utm.airspace.store import Event, Stale, Store
 from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out, outline_m
 from utm.core import Judgement, judge
