@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.repo import ROOT
 from utm.airspace.documents import flight_plan_schema, parse_plan, parse_zones, plan_document, read_plan, zone_feature
 from utm.errors import PlanError, ZoneError
-from utm.model import AIRCRAFT_CLASSES, Aircraft, Datum, FlightPlan, Restriction, Waypoint
+from utm.model import AIRCRAFT_CLASSES, Aircraft, Datum, FlightPlan, Objective, Restriction, Waypoint
 
 PLAN = {
     "id": "med-1",
@@ -73,6 +73,8 @@ def test_the_id_is_made_from_the_content():
         ("aircraft", {"class": "quad", "climb_m_s": 1e-300}, "aircraft.climb_m_s", "greater than or equal to 0.1"),
         ("aircraft", {"class": "quad", "acceleration_m_s2": 1e12}, "aircraft.acceleration_m_s2", "less than"),
         ("aircraft", {"class": "quad", "radius_m": 500}, "aircraft.radius_m", "less than or equal to 6"),
+        ("aircraft", {"class": "quad", "max_airspeed_m_s": 5}, "aircraft", "below cruise_m_s 8"),
+        ("objective", "beauty", "objective", "'length', 'time' or 'energy'"),
         ("aircraft", {"class": "quad", "endurance_s": math.inf}, "aircraft.endurance_s", "less than"),
         ("earliest_departure", 1792458000, "earliest_departure", "as text"),
         ("latest_departure", "9999-12-31T23:59:00Z", "latest_departure", "1971 to 2199"),
@@ -124,7 +126,20 @@ places = st.builds(
 figures = st.floats(0.1, 100)
 aircraft = st.one_of(
     st.sampled_from(list(AIRCRAFT_CLASSES.values())),
-    st.builds(Aircraft, st.just("custom"), st.floats(0.05, 6), *[figures] * 7),
+    st.builds(
+        Aircraft,
+        st.just("custom"),
+        st.floats(0.05, 6),
+        *[figures] * 7,
+        max_airspeed_m_s=st.just(100.0),
+        mass_kg=figures,
+        rotor_disc_m2=figures,
+        drag_area_m2=st.floats(0, 20),
+        efficiency=st.floats(0.1, 1),
+        avionics_w=figures,
+        battery_wh=figures,
+        reserve_share=st.floats(0, 0.9),
+    ),
 )
 plans = st.builds(
     FlightPlan,
@@ -138,6 +153,7 @@ plans = st.builds(
     waypoints=st.lists(places, max_size=3).map(tuple),
     priority=st.integers(0, 100),
     authorisations=st.lists(st.text(max_size=5), max_size=2).map(tuple),
+    objective=st.sampled_from(list(Objective)),
 )
 
 

@@ -32,6 +32,7 @@ from utm.model import (
     Datum,
     FlightPlan,
     GeoZone,
+    Objective,
     Restriction,
     Waypoint,
     WeeklyPeriod,
@@ -77,6 +78,14 @@ _FIGURES = (
     "landing_m_s",
     "acceleration_m_s2",
     "endurance_s",
+    "max_airspeed_m_s",
+    "mass_kg",
+    "rotor_disc_m2",
+    "drag_area_m2",
+    "efficiency",
+    "avionics_w",
+    "battery_wh",
+    "reserve_share",
 )
 
 #: What to tell a person whose field failed, by the error's type or the field's last name.
@@ -134,6 +143,14 @@ class AircraftDocument(_Document):
     slow_below_m: Annotated[float, Field(ge=0, le=1000)] | None = None
     acceleration_m_s2: Speed | None = None
     endurance_s: Annotated[float, Field(gt=0, le=86400)] | None = None
+    max_airspeed_m_s: Speed | None = Field(None, description="through the air; at least the cruise speed")
+    mass_kg: Annotated[float, Field(gt=0, le=1000, description="at take-off, payload included")] | None = None
+    rotor_disc_m2: Annotated[float, Field(gt=0, le=200, description="all rotor discs together")] | None = None
+    drag_area_m2: Annotated[float, Field(ge=0, le=20, description="drag coefficient times frontal area")] | None = None
+    efficiency: Annotated[float, Field(gt=0, le=1, description="from the battery to the air")] | None = None
+    avionics_w: Annotated[float, Field(ge=0, le=10000)] | None = None
+    battery_wh: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    reserve_share: Annotated[float, Field(ge=0, le=0.9, description="of the battery, left untouched")] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> AircraftDocument:
@@ -143,6 +160,11 @@ class AircraftDocument(_Document):
             missing = [name for name in _FIGURES if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"without a class, all figures are needed; missing: {', '.join(missing)}")
+        aircraft = self.aircraft()
+        if aircraft.max_airspeed_m_s < aircraft.cruise_m_s:
+            raise ValueError(
+                f"max_airspeed_m_s {aircraft.max_airspeed_m_s:g} is below cruise_m_s {aircraft.cruise_m_s:g}"
+            )
         return self
 
     def aircraft(self) -> Aircraft:
@@ -173,6 +195,7 @@ class FlightPlanDocument(_Document):
     latest_departure: Moment | None = Field(None, description="30 minutes after the earliest when left out")
     priority: Annotated[int, Field(ge=0, le=100, description="kept with the plan; does not pre-empt yet")] = 0
     authorisations: tuple[str, ...] = Field((), description="ids of geo-zones that this flight may enter")
+    objective: Literal["length", "time", "energy"] = Field("length", description="what the way is to make least")
 
     @model_validator(mode="after")
     def _times(self) -> FlightPlanDocument:
@@ -195,6 +218,7 @@ class FlightPlanDocument(_Document):
             latest_departure_s=self.latest_departure.timestamp() if self.latest_departure else earliest + 1800.0,
             priority=self.priority,
             authorisations=self.authorisations,
+            objective=Objective(self.objective),
         )
 
 
@@ -364,6 +388,7 @@ def plan_document(plan: FlightPlan) -> dict[str, Any]:
         "latest_departure": iso(plan.latest_departure_s),
         "priority": plan.priority,
         "authorisations": list(plan.authorisations),
+        "objective": str(plan.objective),
     }
 
 
