@@ -12,6 +12,7 @@ from utm.model.airspace import (
     RuleSet,
     WeeklyPeriod,
 )
+from utm.model.conditions import PLAIN, Conditions, CostLayer, LayerKind
 from utm.model.mission import Leg, SkyRoad, VehicleState
 from utm.model.motion import Corridor, Trajectory, Volume4D
 from utm.model.plan import Datum, FlightPlan, Objective, Waypoint
@@ -20,14 +21,18 @@ from utm.model.wind import CALM, Wind
 __all__ = [
     "AIRCRAFT_CLASSES",
     "CALM",
+    "PLAIN",
     "Aircraft",
     "Change",
+    "Conditions",
     "Corridor",
+    "CostLayer",
     "Datum",
     "Decision",
     "FlightPlan",
     "GeoZone",
     "IntentState",
+    "LayerKind",
     "Leg",
     "Objective",
     "OperationalIntent",
