@@ -19,6 +19,7 @@ import shapely
 from numpy.typing import ArrayLike
 
 from utm.airspace.admission import Situation, decide, ovn_of
+from utm.airspace.conditions import conditions_document, conditions_from, keep_values, read_layer
 from utm.airspace.documents import zone_feature
 from utm.airspace.places import resolve
 from utm.airspace.publish import decision_document
@@ -31,18 +32,24 @@ from utm.errors import InputError, MapError, StateError, StoreError, ZoneError
 from utm.frames import check_lonlat
 from utm.mapping import CityMap
 from utm.model import (
+    Conditions,
+    CostLayer,
     Decision,
     FlightPlan,
     GeoZone,
     IntentState,
+    LayerKind,
     OperationalIntent,
     Restriction,
     RuleSet,
     Trajectory,
     Waypoint,
+    Wind,
 )
 
 _FORMAT = 1
+#: Folder of the values of the cost layers, inside the airspace's own.
+_LAYERS = "layers"
 #: How often a decision is made again because somebody wrote meanwhile.
 _MOST_TRIES = 20
 #: An intent may be activated this long before its departure.
@@ -363,6 +370,59 @@ class Airspace:
                 self._store.record(self.clock(), "zone-removed", zone_id, {}, revision=revision, removed_zone=zone_id)
                 return
         raise StoreError(f"the airspace changed {_MOST_TRIES} times while {zone_id} was being removed; try again")
+
+    # --- conditions ----------------------------------------------------------------------------------------
+
+    @property
+    def conditions(self) -> Conditions:
+        """The forecast wind and the cost layers by which ways are chosen.
+
+        Raises:
+            StoreError: the values of a layer are gone.
+        """
+        return conditions_from(self._store.conditions(), self.path / _LAYERS)
+
+    def set_wind(self, wind: Wind) -> None:
+        """Replace the forecast. What was granted before stays granted."""
+        self._change_conditions("wind", lambda now: dataclasses.replace(now, wind=wind))
+
+    def set_layer(self, layer: CostLayer) -> None:
+        """Enter a cost layer, replacing one of the same name."""
+        keep_values(self.path / _LAYERS, layer)
+        self._change_conditions(
+            layer.name,
+            lambda now: dataclasses.replace(
+                now, layers=(*(one for one in now.layers if one.name != layer.name), layer)
+            ),
+        )
+
+    def remove_layer(self, name: str) -> None:
+        """Take a cost layer out. Raises StateError when there is none of this name."""
+
+        def without(now: Conditions) -> Conditions:
+            kept = tuple(layer for layer in now.layers if layer.name != name)
+            if len(kept) == len(now.layers):
+                raise StateError(f"there is no cost layer {name}; `utm layer list` shows those there are")
+            return dataclasses.replace(now, layers=kept)
+
+        self._change_conditions(name, without)
+
+    def read_layer(
+        self, path: str | Path, name: str, kind: LayerKind, weight: float, fill: float | None = None
+    ) -> CostLayer:
+        """A raster as a cost layer over this airspace's map. Raises InputError."""
+        return read_layer(Path(path), self._skies, name, kind, weight, fill)
+
+    def _change_conditions(self, subject: str, change: Callable[[Conditions], Conditions]) -> None:
+        for _ in range(_MOST_TRIES):
+            revision, _, _ = self._store.situation()
+            document = conditions_document(change(self.conditions))
+            with contextlib.suppress(Stale):
+                self._store.record(
+                    self.clock(), "conditions", subject, document, revision=revision, conditions=document
+                )
+                return
+        raise StoreError(f"the airspace changed {_MOST_TRIES} times while its conditions were being changed; try again")
 
     def _touches(self, zone: GeoZone, intent: OperationalIntent) -> bool:
         """Whether a zone, in force at that time, meets the granted volumes (never misses; may be too careful)."""

@@ -222,6 +222,20 @@ class FlightPlanDocument(_Document):
         )
 
 
+class WindLevelDocument(_Document):
+    """The wind at one height, in the words of a weather report."""
+
+    height: HeightDocument
+    from_deg: Annotated[float, Field(ge=0, le=360, description="where it comes from, clockwise from true north")]
+    speed_m_s: Annotated[float, Field(ge=0, le=100)]
+
+
+class WindDocument(_Document):
+    """A forecast file."""
+
+    levels: Annotated[tuple[WindLevelDocument, ...], Field(min_length=1, max_length=200)]
+
+
 class PeriodDocument(_Document):
     """Part of certain days."""
 
@@ -423,3 +437,12 @@ def flight_plan_schema() -> dict[str, Any]:
     """The published JSON Schema (draft 2020-12) of a flight plan file."""
     schema = FlightPlanDocument.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def read_wind_levels(path: str | Path) -> tuple[WindLevelDocument, ...]:
+    """A forecast file: ``{"levels": [{"height": {...}, "from_deg": 270, "speed_m_s": 8}]}``. Raises InputError."""
+    path = Path(path)
+    try:
+        return WindDocument.model_validate(_read_json(path, InputError)).levels
+    except ValidationError as error:
+        raise _one_line(error, InputError, path) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -70,7 +71,7 @@ class Event:
     seq: int
     at_s: float
     kind: str
-    """``decision``, ``state``, ``zone-added``, ``zone-removed``."""
+    """``decision``, ``state``, ``zone-added``, ``zone-removed``, ``conditions``."""
     subject: str
     """Id of the plan, intent or zone."""
     document: Mapping[str, Any]
@@ -124,6 +125,13 @@ class Store:
         if rows.get("schema") != _SCHEMA:
             raise StoreError(f"the airspace has schema {rows.get('schema')}, this engine reads {_SCHEMA}")
         return rows
+
+    def conditions(self) -> dict[str, Any] | None:
+        """The document of the conditions; None where none were ever set."""
+        with self._transaction() as connection:
+            query = sql.select(_meta.c.value).where(_meta.c.key == "conditions")
+            text = connection.execute(query).scalar_one_or_none()
+        return None if text is None else json.loads(text)
 
     def situation(self) -> tuple[int, tuple[GeoZone, ...], tuple[OperationalIntent, ...]]:
         """(revision, zones, live intents), each ordered by id.
@@ -186,6 +194,7 @@ class Store:
         intent: OperationalIntent | None = None,
         zones: tuple[GeoZone, ...] = (),
         removed_zone: str | None = None,
+        conditions: Mapping[str, Any] | None = None,
         position: Mapping[str, Any] | None = None,
     ) -> None:
         """Write one event with what it changed, all or nothing.
@@ -222,6 +231,8 @@ class Store:
                 _put(connection, _zones, {"id": zone.id, "feature": zone_feature(zone)})
             if removed_zone is not None:
                 connection.execute(sql.delete(_zones).where(_zones.c.id == removed_zone))
+            if conditions is not None:
+                _put(connection, _meta, {"key": "conditions", "value": json.dumps(conditions)})
             if position is not None:
                 _put(connection, _positions, {"intent_id": subject, "document": dict(position)})
             else:

@@ -22,6 +22,8 @@ _TOP = {
     "map": ("utm.cli.map:group", "Build and look at city maps."),
     "init": ("utm.cli.airspace:init", "Make an airspace over a map."),
     "zone": ("utm.cli.airspace:zone", "Enter, list and remove geo-zones."),
+    "wind": ("utm.cli.conditions:wind", "The forecast wind."),
+    "layer": ("utm.cli.conditions:layer", "Cost layers: what makes some air dearer."),
     "route": ("utm.cli.plan:route", "Find a way; asks nobody, changes nothing."),
     "plan": ("utm.cli.plan:group", "Submit flight plans and follow what became of them."),
     "fly": ("utm.cli.fly:fly", "Send approved sky roads to drones and follow them."),

@@ -30,6 +30,20 @@ def lon_lat(_ctx: click.Context, parameter: click.Parameter, value: str | None) 
     return lon, lat
 
 
+def wind_option_value(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    """Click callback: ``DIRECTION,SPEED``: where the wind comes from, degrees, and metres per second."""
+    if value is None:
+        return None
+    try:
+        direction, speed = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not DIRECTION,SPEED, for example 270,8", param=parameter) from None
+    if not (0 <= direction <= 360 and 0 <= speed <= 100):
+        message = f"the direction must lie between 0 and 360 degrees, the speed between 0 and 100 m/s (got {value})"
+        raise click.BadParameter(message, param=parameter)
+    return direction, speed
+
+
 def whole_map(_ctx: click.Context, parameter: click.Parameter, value: Path) -> Path:
     """Click callback: a map that is to be written, which an older version of it cannot be."""
     if "@" in value.name and not value.exists():
