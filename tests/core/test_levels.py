@@ -146,3 +146,36 @@ def test_a_way_that_was_not_clear_is_no_path():
     sky = space(blocked)
     with pytest.raises(NoPath, match="clear at no height"):
         level_legs(sky, [sky.centre((0, 1, 1)), sky.centre((9, 1, 1))], QUAD)
+
+
+def test_a_price_decides_the_height():
+    """Dear air above 34 m: the leg goes below it as soon as the detour in height is the cheaper."""
+    sky = space(np.zeros((60, 3, 12)))
+    a, b = sky.centre((0, 1, 4)), sky.centre((59, 1, 5))
+
+    def price(dear: float):
+        def of(p, q):
+            metres = float(np.linalg.norm(q - p))
+            return metres * (dear if p[2] > 38.0 and q[2] > 38.0 else 1.0)
+
+        return of
+
+    assert level_legs(sky, [a, b], QUAD, price=price(1.5), stop=0.0)[1:-1, 2].tolist() == [a[2]]
+    assert a[2] == 38.0
+    # Flown the other way round, the step down comes first.
+    assert level_legs(sky, [b, a], QUAD, price=price(1.5), stop=0.0)[1:-1, 2].tolist() == [a[2]]
+
+
+def test_a_stop_is_weighed_against_what_a_lower_leg_saves():
+    sky = space(np.zeros((60, 5, 12)))
+    points = [sky.centre((0, 1, 4)), sky.centre((30, 1, 4)), sky.centre((31, 3, 8)), sky.centre((59, 3, 8))]
+
+    def price(p, q):
+        level = float(np.hypot(*(q - p)[:2]))
+        return level * (2.0 if p[0] < 220.0 and p[2] > 40.0 else 1.0) + abs(q[2] - p[2])
+
+    low_then_high = level_legs(sky, points, QUAD, price=price, stop=0.0)
+    assert low_then_high[0, 2] == low_then_high[1, 2]
+    # With stops dearer than all that is saved, the height changes at an end only, where there is no stop.
+    steady = level_legs(sky, points, QUAD, price=price, stop=1e6)
+    assert sum(a[2] != b[2] for a, b in itertools.pairwise(steady)) == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,13 +26,22 @@ _STOP_S = 6.0
 _MOST_HALVINGS = 16
 
 
-def level_legs(space: FlightSpace, points_m: ArrayLike, aircraft: Aircraft) -> NDArray[np.float64]:
+#: What a straight piece costs, level or vertical, from one point (3,) in metres to another.
+Price = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+
+
+def level_legs(
+    space: FlightSpace, points_m: ArrayLike, aircraft: Aircraft, *, price: Price | None = None, stop: float = _STOP_S
+) -> NDArray[np.float64]:
     """The same way over the ground in level legs, with vertical steps between them, all proven clear.
 
     Args:
         space: in which every segment of ``points_m`` is clear.
         points_m: (n, 3) corners, metres east, north, up.
-        aircraft: its climb and descent speeds weigh the heights.
+        aircraft: its climb and descent speeds weigh the heights where no price does.
+        price: what pieces cost, where that depends on their height; without it, vertical steps cost their seconds and
+            level legs the same at every height.
+        stop: what stopping for a vertical step costs beyond the step, in the unit of the price.
 
     Returns:
         (m, 3) corners; the first and the last are those given, with a step up or down beside them where their
@@ -48,7 +58,7 @@ def level_legs(space: FlightSpace, points_m: ArrayLike, aircraft: Aircraft) -> N
     legs = [leg for a, b in itertools.pairwise(points) for leg in _open_legs(space, a, b, layers, 0)]
     if not legs:
         return points[[0, -1]]
-    heights = _cheapest(space, points[0], points[-1], legs, layers, aircraft)
+    heights = _cheapest(space, points[0], points[-1], legs, layers, price or _seconds(aircraft), stop)
     way = [points[0]]
     for (a, b, _), up in zip(legs, heights, strict=True):
         way += [np.array([a[0], a[1], up]), np.array([b[0], b[1], up])]
@@ -82,29 +92,22 @@ def _open_legs(space: FlightSpace, a, b, layers, halvings: int) -> list[tuple]:
     ]
 
 
-def _cheapest(space: FlightSpace, first, last, legs: list[tuple], layers, aircraft: Aircraft) -> list[float]:
+def _cheapest(space: FlightSpace, first, last, legs: list[tuple], layers, price: Price, stop: float) -> list[float]:
     """One height for each leg: dynamic programming over (leg, layer)."""
-    cost = np.array(
-        [
-            _change_s(aircraft, first[2], up, stop_s=0.0)
-            if open_there and _clear(space, first, (first[0], first[1], up))
-            else math.inf
-            for up, open_there in zip(layers, legs[0][2], strict=True)
-        ]
-    )
+    cost = np.array([_change(space, price, first, first[2], up, stop=0.0) for up in layers])
+    cost += _along(legs[0], layers, price)
     came_from: list[NDArray[np.int64]] = []
-    for start, _, clear in legs[1:]:
+    for leg in legs[1:]:
+        along = _along(leg, layers, price)
         step = np.full((len(layers), len(layers)), math.inf)
         for old in np.flatnonzero(np.isfinite(cost)):
-            for new in np.flatnonzero(clear):
-                if _clear(space, (start[0], start[1], layers[old]), (start[0], start[1], layers[new])):
-                    step[old, new] = cost[old] + _change_s(aircraft, layers[old], layers[new], stop_s=_STOP_S)
+            for new in np.flatnonzero(np.isfinite(along)):
+                change = _change(space, price, leg[0], layers[old], layers[new], stop=stop)
+                step[old, new] = cost[old] + change + along[new]
         came_from.append(step.argmin(axis=0))
         cost = step.min(axis=0)
-    for index, up in enumerate(layers):
-        if np.isfinite(cost[index]):
-            open_there = _clear(space, (last[0], last[1], up), last)
-            cost[index] += _change_s(aircraft, up, last[2], stop_s=0.0) if open_there else math.inf
+    for index in np.flatnonzero(np.isfinite(cost)):
+        cost[index] += _change(space, price, last, layers[index], last[2], stop=0.0)
     if not np.isfinite(cost).any():
         raise NoPath("no heights lead from leg to leg")
     chosen = [int(cost.argmin())]
@@ -113,11 +116,33 @@ def _cheapest(space: FlightSpace, first, last, legs: list[tuple], layers, aircra
     return [float(layers[index]) for index in reversed(chosen)]
 
 
-def _change_s(aircraft: Aircraft, old_m: float, new_m: float, *, stop_s: float) -> float:
+def _seconds(aircraft: Aircraft) -> Price:
+    """The time of vertical steps; level legs take the same at every height."""
+
+    def price(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+        rise = b[2] - a[2]
+        return abs(rise) / (aircraft.climb_m_s if rise > 0 else aircraft.descent_m_s)
+
+    return price
+
+
+def _along(leg: tuple, layers, price: Price) -> NDArray[np.float64]:
+    """(k,) cost of a leg at each layer, infinite where it is not clear."""
+    start, end, clear = leg
+    return np.array(
+        [
+            price(np.array([start[0], start[1], up]), np.array([end[0], end[1], up])) if open_there else math.inf
+            for up, open_there in zip(layers, clear, strict=True)
+        ]
+    )
+
+
+def _change(space: FlightSpace, price: Price, place, old_m: float, new_m: float, *, stop: float) -> float:
+    """Cost of a change of height above a place, infinite where it is not clear."""
     if old_m == new_m:
         return 0.0
-    speed = aircraft.climb_m_s if new_m > old_m else aircraft.descent_m_s
-    return abs(new_m - old_m) / speed + stop_s
+    a, b = np.array([place[0], place[1], old_m]), np.array([place[0], place[1], new_m])
+    return price(a, b) + stop if _clear(space, a, b) else math.inf
 
 
 def _clear(space: FlightSpace, a, b) -> bool:
