@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import time
 from pathlib import Path
 
 import click
 
+from utm.cli.moments import moment
 from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
 from utm.cli.places import lon_lat, warn_of_newer_map
 from utm.errors import InputError, UtmError
@@ -167,7 +167,7 @@ def position(ctx, plan_id, lon, lat, height_m, datum, at, airspace_path, as_json
     from utm.model import Datum
 
     check_lonlat(lon, lat)
-    t_s = time.time() if at is None else _moment(at, "--time")
+    t_s = time.time() if at is None else moment(at, "--time")
     with Airspace.open(airspace_path) as airspace:
         frame = airspace.city_map.frame
         east, north = frame.to_map(lon, lat)
@@ -261,7 +261,7 @@ def route(start, goal, aircraft, at, authorise, airspace_path, as_json) -> None:
 
     if aircraft not in AIRCRAFT_CLASSES:
         raise InputError("unknown aircraft class", field="--aircraft", value=aircraft, mend=", ".join(AIRCRAFT_CLASSES))
-    departure = time.time() if at is None else _moment(at, "--at")
+    departure = time.time() if at is None else moment(at, "--at")
     with Airspace.open(airspace_path) as airspace:
         warn_of_newer_map(airspace)
         plan = FlightPlan(
@@ -300,18 +300,8 @@ def _departing(plan, depart: str):
         except (ValueError, OverflowError) as error:
             raise InputError("is not a number of seconds", field="--depart", value=depart) from error
     else:
-        start_s = _moment(depart, "--depart")
+        start_s = moment(depart, "--depart")
     return dataclasses.replace(plan, earliest_departure_s=start_s, latest_departure_s=start_s + window_s)
-
-
-def _moment(text: str, field: str) -> float:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(str(error), field=field, mend="Write it like 2026-10-20T10:00:00+09:00.") from error
-    if moment.tzinfo is None:
-        raise InputError("has no time zone", field=field, value=text, mend="Write it like 2026-10-20T10:00:00+09:00.")
-    return moment.timestamp()
 
 
 def _print_decision(document: dict, *, route: bool = False) -> None:

@@ -43,7 +43,7 @@ _FLATTEST, _TALLEST = 0.42, 0.8
 #: Flights with a line of their own in the legend.
 _MOST_NAMED = 6
 #: Corners of an arrowhead that points east, in points.
-_ARROW = np.array([[6.0, 0.0], [-4.0, 4.2], [-2.0, 0.0], [-4.0, -4.2]])
+ARROW = np.array([[6.0, 0.0], [-4.0, 4.2], [-2.0, 0.0], [-4.0, -4.2]])
 
 
 def plan_view(flown: Flown, out_png: str | Path) -> None:
@@ -91,9 +91,16 @@ def _extent(flown: Flown) -> tuple[float, float, float, float]:
     whole = np.array(flown.city_map.extent_m)
     if not seen:
         return 0.0, 0.0, *whole.tolist()
-    every = np.concatenate(seen)
+    return box_around(np.concatenate(seen), whole, _MARGIN_M)
+
+
+def box_around(
+    points_m: NDArray[np.float64], whole_m: NDArray[np.float64], margin_m: float
+) -> tuple[float, float, float, float]:
+    """West, south, east, north of a part of a map (of (2,) ``whole_m``) that shows all points and suits a page."""
     # What lies off the map, such as a destination refused for that, does not stretch the picture.
-    low, high = (np.clip(edge, 0.0, whole) for edge in (every.min(axis=0) - _MARGIN_M, every.max(axis=0) + _MARGIN_M))
+    whole = np.asarray(whole_m, np.float64)
+    low, high = (np.clip(e, 0.0, whole) for e in (points_m.min(axis=0) - margin_m, points_m.max(axis=0) + margin_m))
     # Grown to a shape that suits a page, and pushed back onto the map.
     size = high - low
     size = np.minimum(np.maximum(size, [size[1] / _TALLEST, size[0] * _FLATTEST]), whole)
@@ -142,17 +149,17 @@ def _draw_road(ax: Axes, flight: FlownFlight, colour: str, arrow_every_m: float)
     corridor = flight.intent.corridor
     line = corridor.centre_line.enu_m[:, :2]
     footprint = shapely.LineString(line).buffer(corridor.half_width_m)
-    ax.add_patch(PathPatch(_outline(footprint), facecolor=colour, alpha=0.26, linewidth=0, zorder=5))
-    ax.add_patch(PathPatch(_outline(footprint), facecolor="none", edgecolor=colour, linewidth=0.9, zorder=5.1))
+    ax.add_patch(PathPatch(outline_of(footprint), facecolor=colour, alpha=0.26, linewidth=0, zorder=5))
+    ax.add_patch(PathPatch(outline_of(footprint), facecolor="none", edgecolor=colour, linewidth=0.9, zorder=5.1))
     track = flight.enu_m[:, :2] if flight.flew else line[:0]
     ax.plot(*track.T, color=PAPER, linewidth=3.6, solid_capstyle="round", zorder=5.2)
     ax.plot(*track.T, color=colour, linewidth=2.4, solid_capstyle="round", zorder=5.3)
     ax.plot(*line.T, color=PAPER if flight.flew else colour, linewidth=0.9, dashes=(3.5, 3.0), zorder=5.4)
-    for place, heading_rad in _arrows(line, arrow_every_m):
+    for place, heading_rad in arrows_along(line, arrow_every_m):
         turn = np.array([[np.cos(heading_rad), np.sin(heading_rad)], [-np.sin(heading_rad), np.cos(heading_rad)]])
         ax.plot(
             *place,
-            marker=Outline(np.vstack([_ARROW @ turn, _ARROW[:1] @ turn]), closed=True),
+            marker=Outline(np.vstack([ARROW @ turn, ARROW[:1] @ turn]), closed=True),
             markersize=9,
             color=colour,
             markeredgecolor=PAPER,
@@ -165,12 +172,13 @@ def _draw_road(ax: Axes, flight: FlownFlight, colour: str, arrow_every_m: float)
         ax.plot(*line[index], style, markersize=8, color=PAPER, markeredgecolor=colour, markeredgewidth=2.4, zorder=5.9)
 
 
-def _outline(area: shapely.Polygon) -> Outline:
+def outline_of(area: shapely.Polygon) -> Outline:
+    """An area as a path to be filled, its holes left out."""
     rings = [np.asarray(ring.coords) for ring in (area.exterior, *area.interiors)]
     return Outline.make_compound_path(*(Outline(ring, closed=True) for ring in rings))
 
 
-def _arrows(line: NDArray[np.float64], every_m: float) -> list[tuple[NDArray[np.float64], float]]:
+def arrows_along(line: NDArray[np.float64], every_m: float) -> list[tuple[NDArray[np.float64], float]]:
     """Places along a line, about ``every_m`` apart, away from its ends, with the direction there."""
     way = shapely.LineString(line)
     count = max(1, round(way.length / every_m))
