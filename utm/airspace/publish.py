@@ -91,6 +91,7 @@ def intent_detail(city_map: CityMap, intent: OperationalIntent) -> dict[str, Any
             "map": intent.map_version,
             "zones": list(intent.zones),
             "intents": list(intent.neighbours),
+            "conditions": intent.conditions,
         },
     }
 

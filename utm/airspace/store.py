@@ -293,6 +293,7 @@ def intent_document(intent: OperationalIntent) -> dict[str, Any]:
         "zones": list(intent.zones),
         "neighbours": list(intent.neighbours),
         "clearances": dict(intent.clearances),
+        "conditions": intent.conditions,
     }
 
 
@@ -316,6 +317,7 @@ def intent_from(document: Mapping[str, Any]) -> OperationalIntent:
             zones=tuple(document["zones"]),
             neighbours=tuple(document["neighbours"]),
             clearances=document["clearances"],
+            conditions=document.get("conditions", ""),  # none were kept before 0.3
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"an intent in the database cannot be read: {error}") from error

@@ -134,6 +134,8 @@ class OperationalIntent:
     """What was found: ``obstacle_m`` (least distance to any object between the columns), ``floor_m`` (least height of
     the corridor's underside over the surface), ``ceiling_m`` (least room left under the ceiling), ``separation_m``
     (least horizontal distance to a neighbour's centre line while both share a height band; absent without one)."""
+    conditions: str = ""
+    """Short content hash of the forecast and the cost layers that its way was chosen by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
