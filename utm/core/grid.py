@@ -1,49 +1,30 @@
-"""Shortest ways through a volume of free and blocked voxels.
+"""Shortest ways through a volume of free and blocked voxels, always optimal.
 
-A* over 26 neighbours with steps of 1, sqrt(2) and sqrt(3), always optimal. What makes it fast:
-
-- One 64-bit word per voxel holds the query's number, the cost so far, a closed flag and the way back, ordered so that
-  one comparison says "better than what is there, or left from an earlier query". Nothing is cleared between queries,
-  and memory that the search never reaches is never touched.
-- Costs are integers: a step of 1 is `_UNIT`, chosen so that sqrt(2) and sqrt(3) times it are integers to 5e-11. Sums
-  are exact, ties are ties, and a way of n steps is within n * 1e-10 of the optimum.
-- A ring of buckets is the queue, last in first out inside a bucket, so that ties under an open sky run straight to
-  the goal. A step changes cost plus estimate by 2 sqrt(3) at most, so a short ring is enough. Order inside a bucket
-  may expand a voxel too early; it is then opened again, and the search ends only when nothing better can be left.
-- The walls are bits: 62 voxels of a column per word, so the 27 cells around a voxel are nine loads from a table that
-  stays in the cache, and every question about them is a mask.
-- Neighbours that a way past the voxel reaches at no greater cost are not looked at (see `utm.core._moves`).
+26 neighbours with steps of 1, sqrt(2) and sqrt(3). The search, why it is exact and what makes it fast are in
+`utm.core._astar`; here is what stays between questions.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from utm.core._jit import kernel
-from utm.core._moves import START, moves
+from utm.core._astar import COSTS, LONGEST, NO_WAY, QUERIES, TOO_LONG, explore, trace
+from utm.core._moves import moves
 from utm.core._walls import SPAN, walls
 from utm.errors import NoPath
 
-_UNIT = 2151016
-_COSTS = (0, _UNIT, 3041996, 3725669)  # round(_UNIT * sqrt(n)): the best simultaneous fit below 2**23
-_FINDING, _FOUND, _NO_WAY, _QUEUE_FULL, _TOO_LONG = 0, 1, 2, 3, 4
-
-# The word, from the top: 12 bits query, 45 bits (_FAR - cost), 1 bit closed, 5 bits direction of the last step.
-# A larger word is a better one.
-_FAR = (1 << 45) - 1
-_QUERIES = (1 << 12) - 1
-_CLOSED = 1 << 5
-_START = START  # the direction of the start: none
-_SPAN = SPAN
-
-_BUCKET_SHIFT = 14  # a bucket is 1/131 of a step wide
-_RING = 1024  # buckets; wider than 2 sqrt(3) steps, the most by which a step can change cost plus estimate
+_PAGE = 512  # words
+_TURN = 256  # Voxels that a side expands before the other may; 16 to 1024 are as good, and 1 costs 5 %.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,25 +36,35 @@ class GridPath:
     cost: float
     """Its length in voxels."""
     expansions: int
-    """How many voxels the search took from its queue."""
+    """How many voxels the search looked around from."""
 
 
 class GridPlanner:
-    """Shortest ways through one volume, for as many queries as wanted.
+    """Shortest ways through one volume, for as many queries as wanted, from as many threads as wanted.
 
-    The volume is read once, when the planner is made. Queries from several threads take turns; for queries side by
-    side make one planner per thread. Memory is one bit per voxel, plus 8 bytes for each voxel that a search reaches.
+    The volume is read once, when the planner is made, and a first query is answered then, so that later ones find
+    everything compiled. Each thread at work has a workspace of its own, kept for the next query, and the interpreter
+    is free meanwhile. The answer to a question depends on nothing asked before or beside it.
+
+    Memory is one bit per voxel, plus the pages (4 kB, 256 voxels along a column and beside it) that the searches of a
+    workspace reach.
 
     Args:
         blocked: (nx, ny, nz) booleans. What lies outside is blocked.
         corner_cutting: whether a diagonal step needs only its end to be free. Without it every cell of the 2 x 2 or
             2 x 2 x 2 box that it crosses must be free.
 
+    Attributes:
+        shape: (nx, ny, nz).
+        walls: (nx + 2, ny + 2, words) the volume as bits, laid out as `utm.core._walls` says.
+        prepared_s: how long it took to make the planner, seconds.
+
     Raises:
         ValueError: not a three-dimensional boolean array, or more than 2**21 voxels along an axis.
     """
 
     def __init__(self, blocked: ArrayLike, *, corner_cutting: bool = False) -> None:
+        began = time.perf_counter()
         volume = np.asarray(blocked)
         if volume.ndim != 3 or volume.dtype != np.bool_ or volume.size == 0:
             raise ValueError(
@@ -83,12 +74,21 @@ class GridPlanner:
             raise ValueError(f"at most 2**21 voxels along an axis, got {volume.shape}")
         self.shape: tuple[int, int, int] = volume.shape
         self.corner_cutting = bool(corner_cutting)
-        self._walls = walls(volume)
-        self._moves = moves(_COSTS, self.corner_cutting)
-        self._words = np.zeros(volume.size, np.int64)
-        self._query = 0
-        self._queue = np.empty((1 << 14, 2), np.int64)
-        self._turn = threading.Lock()
+        self.walls = walls(volume)
+        self._moves = moves(COSTS, self.corner_cutting)
+        self._turn = _TURN
+        self._lock = threading.Lock()
+        self._workspaces: list[_Workspace] = []
+        self._idle: list[_Workspace] = []
+        self._search((0, 0, 0), (0, 0, 0))
+        self.prepared_s = time.perf_counter() - began
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in use now, bytes: the bits, and of each workspace the queue and the pages that hold something.
+        Counting them reads all addresses of the workspaces, which takes a moment."""
+        with self._lock:
+            return self.walls.nbytes + sum(workspace.nbytes for workspace in self._workspaces)
 
     def path(self, start: ArrayLike, goal: ArrayLike) -> GridPath:
         """A shortest way from one voxel (3,) to another.
@@ -99,10 +99,9 @@ class GridPlanner:
         """
         first, last = self._voxel(start, "start"), self._voxel(goal, "goal")
         for name, (x, y, z) in (("start", first), ("goal", last)):
-            if self._walls[x + 1, y + 1, z // _SPAN] >> (z % _SPAN + 1) & 1:
+            if self.walls[x + 1, y + 1, z // SPAN] >> (z % SPAN + 1) & 1:
                 raise NoPath(f"the {name} ({x}, {y}, {z}) is blocked")
-        with self._turn:
-            return self._search(first, last)
+        return self._search(first, last)
 
     def _voxel(self, values: ArrayLike, name: str) -> tuple[int, int, int]:
         cell = np.asarray(values)
@@ -113,178 +112,77 @@ class GridPlanner:
         return int(cell[0]), int(cell[1]), int(cell[2])
 
     def _search(self, start: tuple[int, int, int], goal: tuple[int, int, int]) -> GridPath:
-        expansions = 0
-        while True:
-            if self._query == _QUERIES:
-                self._words, self._query = np.zeros_like(self._words), 0
-            self._query += 1
-            status, tried = _explore(
-                self._walls, self._words, self.shape, self._query, start, goal, self._queue, *self._moves
+        with self._workspace() as space:
+            query = space.next_query()
+            status, meeting, expansions, space.queue = explore(
+                self.walls,
+                space.words,
+                self.shape,
+                query,
+                np.array([start, goal], np.int64),
+                self._turn,
+                space.queue,
+                space.known,
+                space.onward,
+                *self._moves,
             )
-            expansions += tried
-            if status == _FOUND:
-                cells, straight, flat, steep = _trace(self._words, self.shape, goal, self._moves[0])
-                return GridPath(cells, straight + math.sqrt(2) * flat + math.sqrt(3) * steep, expansions)
-            if status == _NO_WAY:
+            if status == NO_WAY:
                 raise NoPath(f"there is no way from {start} to {goal}")
-            if status == _TOO_LONG:
-                raise NoPath(f"every way from {start} to {goal} is longer than {_FAR // _UNIT} voxels")
-            self._queue = np.empty((len(self._queue) * 4, 2), np.int64)
+            if status == TOO_LONG:
+                raise NoPath(f"every way from {start} to {goal} is longer than {LONGEST} voxels")
+            cells, straight, flat, steep = trace(space.words, self.shape, meeting, self._moves[0])
+        return GridPath(cells, straight + math.sqrt(2) * flat + math.sqrt(3) * steep, expansions)
+
+    @contextmanager
+    def _workspace(self) -> Iterator[_Workspace]:
+        """A workspace that nobody else uses; the one given back last, whose memory is warm."""
+        with self._lock:
+            if not self._idle:
+                self._workspaces.append(_Workspace(math.prod(self.shape)))
+                self._idle.append(self._workspaces[-1])
+            space = self._idle.pop()
+        try:
+            yield space
+        finally:
+            with self._lock:
+                self._idle.append(space)
 
 
-@kernel
-def _estimate(dx: int, dy: int, dz: int) -> int:
-    """Least cost over free voxels (octile distance in three dimensions)."""
-    a, b, c = abs(dx), abs(dy), abs(dz)
-    if a < b:
-        a, b = b, a
-    if b < c:
-        b, c = c, b
-        if a < b:
-            a, b = b, a
-    return a * _COSTS[1] + b * (_COSTS[2] - _COSTS[1]) + c * (_COSTS[3] - _COSTS[2])
+@dataclass(slots=True, eq=False)
+class _Workspace:
+    """What one search writes; see `utm.core._astar.explore`."""
+
+    voxels: int
+    query: int = 0
+    words: NDArray[np.int64] = field(init=False)
+    queue: NDArray[np.int64] = field(default_factory=lambda: np.zeros((1 << 14, 2), np.int64))
+    known: NDArray[np.int64] = field(default_factory=lambda: np.full(1 << 12, -1, np.int64))
+    onward: NDArray[np.int8] = field(default_factory=lambda: np.zeros((1 << 12, 27), np.int8))
+
+    def __post_init__(self) -> None:
+        self.words = _untouched(2 * self.voxels)
+
+    def next_query(self) -> int:
+        """The number of a new query: larger than any that the words hold."""
+        if self.query == QUERIES:
+            self.words, self.query = _untouched(2 * self.voxels), 0
+        self.query += 1
+        return self.query
+
+    @property
+    def nbytes(self) -> int:
+        whole = len(self.words) // _PAGE * _PAGE
+        pages = int(self.words[:whole].reshape(-1, _PAGE).any(axis=1).sum()) + bool(self.words[whole:].any())
+        return pages * _PAGE * 8 + self.queue.nbytes + self.known.nbytes + self.onward.nbytes
 
 
-@kernel
-def _explore(
-    walls: Any,
-    words: Any,
-    shape: Any,
-    query: int,
-    start: Any,
-    goal: Any,
-    queue: Any,
-    steps: Any,
-    needs: Any,
-    natural: Any,
-    detours: Any,
-    ends: Any,
-) -> Any:
-    """Fill words with the ways of one query; returns (status, expansions). Costs are in units of 1 / _UNIT voxel.
+def _untouched(count: int) -> NDArray[np.int64]:
+    """Zeros that take memory where they are written, by pages of 4 kB.
 
-    queue (capacity, 2): a pool of entries (packed voxel, next entry of the same bucket or -1).
+    ``np.zeros`` asks for pages of 2 MB where the system has them: a search then takes half the map, and clearing them
+    makes first queries 20 to 200 ms slower; for warm queries they gained nothing.
     """
-    ny, nz = shape[1], shape[2]
-    heads = np.full(_RING, -1, np.int64)
-    offsets = np.empty(26, np.int64)
-    for e in range(26):
-        offsets[e] = (steps[e, 0] * ny + steps[e, 1]) * nz + steps[e, 2]
-    gx, gy, gz = goal[0], goal[1], goal[2]
-    target = (gx * ny + gy) * nz + gz
-    stamp = query << 45
-    capacity = len(queue)
-
-    x, y, z = start[0], start[1], start[2]
-    here = (x * ny + y) * nz + z
-    words[here] = ((stamp | _FAR) << 6) | _START
-    if here == target:
-        return _FOUND, 0
-    floor = _estimate(gx - x, gy - y, gz - z)
-    bucket = floor >> _BUCKET_SHIFT
-    queue[0, 0], queue[0, 1] = (x << 42) | (y << 21) | z, -1
-    heads[bucket & (_RING - 1)] = 0
-    fresh, spare, waiting = 1, -1, 1
-    best = np.int64(1) << 62
-    expansions = 0
-    too_long = False
-
-    while waiting > 0:
-        slot = heads[bucket & (_RING - 1)]
-        while slot < 0:
-            bucket += 1
-            slot = heads[bucket & (_RING - 1)]
-        if bucket << _BUCKET_SHIFT >= best or best == floor:
-            break
-        entry = queue[slot, 0]
-        heads[bucket & (_RING - 1)] = queue[slot, 1]
-        queue[slot, 1] = spare
-        spare = slot
-        waiting -= 1
-        x, y, z = entry >> 42, (entry >> 21) & 0x1FFFFF, entry & 0x1FFFFF
-        here = (x * ny + y) * nz + z
-        word = words[here]
-        if word & _CLOSED:
-            continue
-        cost = _FAR - ((word >> 6) & _FAR)
-        if best < 1 << 62 and cost + _estimate(gx - x, gy - y, gz - z) >= best:
-            continue
-        words[here] = word | _CLOSED
-        expansions += 1
-        came = word & 31
-
-        w = z // _SPAN
-        shift = z - w * _SPAN
-        around = np.int64(0)
-        for i in range(3):
-            for j in range(3):
-                around |= ((walls[x + i, y + j, w] >> shift) & 7) << (9 * i + 3 * j)
-
-        row = natural[came] if around == 0 else natural[_START]
-        for k in range(1, row[0] + 1):
-            e = row[k]
-            if around != 0:
-                if around & needs[e]:
-                    continue
-                if came != _START:
-                    needless = False
-                    for m in range(ends[came, e], ends[came, e + 1]):
-                        if around & detours[m] == 0:
-                            needless = True
-                            break
-                    if needless:
-                        continue
-            onward = cost + steps[e, 3]
-            there = here + offsets[e]
-            if onward > _FAR:
-                too_long = True
-                continue
-            mark = stamp | (_FAR - onward)
-            if mark <= words[there] >> 6:
-                continue
-            u, v, t = x + steps[e, 0], y + steps[e, 1], z + steps[e, 2]
-            total = onward + _estimate(gx - u, gy - v, gz - t)
-            if total >= best:
-                continue
-            words[there] = (mark << 6) | e
-            if there == target:
-                best = onward
-                continue
-            if spare >= 0:
-                slot = spare
-                spare = queue[slot, 1]
-            elif fresh < capacity:
-                slot = fresh
-                fresh += 1
-            else:
-                return _QUEUE_FULL, expansions
-            ring = (total >> _BUCKET_SHIFT) & (_RING - 1)
-            queue[slot, 0], queue[slot, 1] = (u << 42) | (v << 21) | t, heads[ring]
-            heads[ring] = slot
-            waiting += 1
-    if best < 1 << 62:
-        return _FOUND, expansions
-    return (_TOO_LONG if too_long else _NO_WAY), expansions
-
-
-@kernel
-def _trace(words: Any, shape: Any, goal: Any, steps: Any) -> Any:
-    """The cells (n, 3) from the start to the goal by the directions that the search left in the words, and how many
-    of the steps change one, two and three coordinates."""
-    ny, nz = shape[1], shape[2]
-    count = 1
-    x, y, z = goal[0], goal[1], goal[2]
-    came = words[(x * ny + y) * nz + z] & 31
-    while came != _START and count <= len(words):
-        x, y, z = x - steps[came, 0], y - steps[came, 1], z - steps[came, 2]
-        came = words[(x * ny + y) * nz + z] & 31
-        count += 1
-    cells = np.empty((count, 3), np.int32)
-    kinds = np.zeros(4, np.int64)
-    x, y, z = goal[0], goal[1], goal[2]
-    for k in range(count - 1, -1, -1):
-        cells[k, 0], cells[k, 1], cells[k, 2] = x, y, z
-        came = words[(x * ny + y) * nz + z] & 31
-        if came != _START:
-            kinds[abs(steps[came, 0]) + abs(steps[came, 1]) + abs(steps[came, 2])] += 1
-            x, y, z = x - steps[came, 0], y - steps[came, 1], z - steps[came, 2]
-    return cells, kinds[1], kinds[2], kinds[3]
+    memory: Any = mmap.mmap(-1, 8 * count, access=mmap.ACCESS_COPY)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.int64)
