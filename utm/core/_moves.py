@@ -38,10 +38,11 @@ def _needs(origin: tuple[int, ...], step: tuple[int, ...], corner_cutting: bool)
 def moves(costs: tuple[int, ...], corner_cutting: bool) -> tuple[NDArray[np.int64], ...]:
     """Tables of the steps, which cost ``costs[k]`` where they change k coordinates.
 
-    Returns (steps, needs, detours, ends):
+    Returns (steps, needs, natural, detours, ends):
 
-    steps (26, 4): dx, dy, dz, cost. needs (26,): cells that must be free for the step. detours: masks, for a way that
-    comes by a step (26: from an origin, with none); those of pair (came, step) lie between ends[came, step] and
+    steps (26, 5): dx, dy, dz, cost, opposite direction. needs (26,): cells that must be free for the step.
+    natural (27, 27): for a way that comes by a step (26: from the start), the number of steps to look at where all
+    27 cells are free, then those steps. detours: masks; those of pair (came, step) lie between ends[came, step] and
     ends[came, step + 1], and one whose cells are all free makes the step needless.
 
     Why that loses nothing. Let a way come to x from p and go on to n. A detour is a way from p to n inside the 27
@@ -53,18 +54,26 @@ def moves(costs: tuple[int, ...], corner_cutting: bool) -> tuple[NDArray[np.int6
     permitted steps, corner cutting or not, at the border too (outside is blocked). The idea of looking at the
     "natural" steps only is that of jump point search (Harabor and Grastien, 2011).
     """
+    index = {step: number for number, step in enumerate(_STEPS)}
     cost = {step: costs[sum(map(abs, step))] for step in _STEPS}
-    steps = np.array([[*s, cost[s]] for s in _STEPS], np.int64)
+    steps = np.array([[*s, cost[s], index[tuple(-c for c in s)]] for s in _STEPS], np.int64)
     needs = np.array([_needs((0, 0, 0), s, corner_cutting) for s in _STEPS], np.int64)
+    natural = np.zeros((27, 27), np.int64)
+    natural[START, : len(_STEPS) + 1] = [len(_STEPS), *range(len(_STEPS))]
     masks: list[int] = []
-    ends = np.zeros((27, 27), np.int64)
+    ends = np.zeros((27, 27), np.int64)  # nothing is needless at the start of a way
     for came, arrival in enumerate(_STEPS):
         origin = tuple(-c for c in arrival)
+        kept = []
         for onward, step in enumerate(_STEPS):
             ends[came, onward] = len(masks)
-            masks += _detours(origin, step, cost[arrival], cost, corner_cutting)
+            found = _detours(origin, step, cost[arrival], cost, corner_cutting)
+            masks += found
+            if not found:
+                kept.append(onward)
         ends[came, 26] = len(masks)
-    return steps, needs, np.array(masks, np.int64), ends
+        natural[came, : len(kept) + 1] = [len(kept), *kept]
+    return steps, needs, natural, np.array(masks, np.int64), ends
 
 
 def _detours(

@@ -75,7 +75,8 @@ class GridPlanner:
         self.shape: tuple[int, int, int] = volume.shape
         self.corner_cutting = bool(corner_cutting)
         self.walls = walls(volume)
-        self._moves = moves(COSTS, self.corner_cutting)
+        steps, needs, _, detours, ends = moves(COSTS, self.corner_cutting)
+        self._moves = steps, needs, detours, ends
         self._turn = _TURN
         self._lock = threading.Lock()
         self._workspaces: list[_Workspace] = []
