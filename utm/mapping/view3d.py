@@ -120,9 +120,18 @@ def facts_of(city_map: CityMap, scene: Decimated, *, title: str | None, colour: 
     )
 
 
-def page(scene: Decimated, facts: Facts) -> str:
-    """The whole page, HTML."""
-    document = json.dumps(document_of(scene, facts), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def page(scene: Decimated, facts: Facts, way: Mapping[str, Any] | None = None) -> str:
+    """The whole page, HTML.
+
+    Args:
+        way: what ``assets/viewer/way.js`` draws in the air, metres east and north of the scene's corner and heights
+            ``up``: ``points`` [[east, north, up], ...] and ``colours`` [[r, g, b], ...] (0 to 1) of the line,
+            ``half_width_m`` and ``half_height_m`` of the room around it, ``places`` [{name, at}, ...], and ``zones``
+            [{ring: [[east, north], ...], lower: [up, ...], upper: [up, ...], colour}, ...].
+    """
+    document = json.dumps(
+        document_of(scene, facts) | {"way": way}, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
     parts = {
         "title": html.escape(facts.title),
         "style": _asset("viewer.css"),

@@ -15,8 +15,9 @@ from matplotlib.path import Path as Outline
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from utm.frames import LocalFrame
 from utm.mapping.view import draw_base, draw_zones, readable
-from utm.model import Waypoint
+from utm.model import GeoZone, Waypoint
 from utm.report.canvas import (
     DANGER,
     GRANTED,
@@ -65,7 +66,7 @@ def plan_view(flown: Flown, out_png: str | Path) -> None:
     draw_base(ax, flown.city_map, water=flown.water, box=box)
     before = len(ax.texts)
     zones = draw_zones(ax, flown.zones, flown.city_map.frame)
-    _clear_roads(ax, flown, ax.texts[before:])
+    clear_of(ax, flown.zones, flown.city_map.frame, ax.texts[before:], _roads(flown))
     for flight in flown.flights:
         _draw_road(ax, flight, flown.colour(flight), (box[2] - box[0]) / 9)
     worst = next((pair for pair in pairs(flown) if pair.closest is not None), None)
@@ -108,13 +109,16 @@ def box_around(
     return *low.tolist(), *(low + size).tolist()
 
 
-def _clear_roads(ax: Axes, flown: Flown, names: Sequence[Text]) -> None:
-    """Move a zone's name from above the zone into it or below it where a road would run through the words."""
+def clear_of(
+    ax: Axes, zones: Sequence[GeoZone], to: LocalFrame, names: Sequence[Text], roads_m: NDArray[np.float64]
+) -> None:
+    """Move a zone's name from above the zone into it or below it where a road (points (n, 2)) would run through the
+    words, or the picture end in them."""
     renderer = ax.get_figure().canvas.get_renderer()
-    frame, roads = ax.get_window_extent(renderer), ax.transData.transform(_roads(flown))
-    for zone, name in zip(flown.zones, names, strict=True):
+    frame, roads = ax.get_window_extent(renderer), ax.transData.transform(roads_m)
+    for zone, name in zip(zones, names, strict=True):
         lon, lat = np.array(zone.outline_deg, np.float64).T
-        corners = np.column_stack(flown.city_map.frame.to_map(lon, lat))
+        corners = np.column_stack(to.to_map(lon, lat))
         (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
         spots = [
             ((x, y), (0, up), va)

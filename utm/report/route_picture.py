@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path as Outline
-from numpy.typing import NDArray
 
 from utm.mapping.view import ZONE_COLOURS, draw_base, draw_zones, readable
 from utm.report.canvas import (
@@ -36,10 +35,10 @@ from utm.report.canvas import (
     quiet_axes,
     save,
 )
-from utm.report.plan_picture import ARROW, arrows_along, box_around, outline_of
+from utm.report.plan_picture import ARROW, arrows_along, box_around, clear_of, outline_of
 from utm.report.way import Crossing, Cut, Way, cut_along, zone_outline
 
-_HEAD_IN, _FOOT_IN, _SIDE_IN, _GAP_IN, _PROFILE_IN = 0.68, 0.92, 0.30, 0.80, 2.75
+_HEAD_IN, _FOOT_IN, _SIDE_IN, _GAP_IN, _PROFILE_IN = 0.68, 1.06, 0.30, 0.58, 2.75
 _PROFILE_LEFT, _PROFILE_RIGHT = 0.068, 0.982
 _MARGIN_M = 220.0
 #: Dark to bright, without the palest end, which would be lost on pale ground.
@@ -78,7 +77,7 @@ def route_figure(way: Way) -> Figure:
     side = made.add_axes(
         (_PROFILE_LEFT, _FOOT_IN / height, _PROFILE_RIGHT - _PROFILE_LEFT, _PROFILE_IN / height), label="profile"
     )
-    shades = Normalize(*_range_agl(way, cut))
+    shades = Normalize(*heights_shown(way, cut))
     draw_base(plan, way.city_map, water=way.water, box=box, max_cells=1600)
     zones = _draw_zones(plan, way)
     _draw_way(plan, way, cut, shades)
@@ -101,24 +100,11 @@ def subtitle(way: Way) -> str:
     )
 
 
-def _range_agl(way: Way, cut: Cut) -> tuple[float, float]:
-    """Heights above ground between the columns, where the colours lie."""
-    agl = _heights(way, cut.along_m) - cut.terrain_m
+def heights_shown(way: Way, cut: Cut) -> tuple[float, float]:
+    """Lowest and highest colour: heights above ground between the columns, in full tens."""
+    agl = way.heights_at(cut.along_m) - cut.terrain_m
     low, high = np.floor(agl.min() / 10) * 10, np.ceil(agl.max() / 10) * 10
     return float(low), float(max(high, low + 20))
-
-
-def _heights(way: Way, along: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``up`` at distances along the ground; over a pad the top of its column."""
-    level = slice(*_cruise(way.along_m))
-    return np.interp(along, way.along_m[level], way.line.enu_m[level, 2])
-
-
-def _cruise(along: NDArray[np.float64]) -> tuple[int, int]:
-    """First and one past the last point of the line that is no more, and not yet, in a column over a pad."""
-    first = int(np.flatnonzero(along <= along[0] + 1e-6)[-1])
-    last = int(np.flatnonzero(along >= along[-1] - 1e-6)[0])
-    return first, max(last, first) + 1
 
 
 def _draw_zones(ax: Axes, way: Way) -> list[Patch]:
@@ -126,7 +112,10 @@ def _draw_zones(ax: Axes, way: Way) -> list[Patch]:
     (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
     seen = shapely.box(west, south, east, north)
     shown = [zone for zone in way.zones if zone_outline(way.city_map, zone).intersects(seen)]
+    before = len(ax.texts)
     handles = draw_zones(ax, shown, way.city_map.frame)
+    roads = np.concatenate([shapely.get_coordinates(part.segmentize(15.0)) for part in (way.outline, way.track)])
+    clear_of(ax, shown, way.city_map.frame, ax.texts[before:], roads)
     for zone in shown:
         if zone.id in way.avoided:
             ring = np.asarray(zone_outline(way.city_map, zone).exterior.coords)
@@ -152,7 +141,7 @@ def _draw_way(ax: Axes, way: Way, cut: Cut, shades: Normalize) -> None:
     ax.add_patch(PathPatch(footprint, facecolor=PAPER, alpha=0.42, linewidth=0, zorder=5))
     ax.add_patch(PathPatch(footprint, facecolor="none", edgecolor=INK, linewidth=0.8, alpha=0.75, zorder=5.1))
     places = shapely.get_coordinates(shapely.line_interpolate_point(shapely.LineString(line), cut.along_m))
-    agl = _heights(way, cut.along_m) - cut.terrain_m
+    agl = way.heights_at(cut.along_m) - cut.terrain_m
     ax.plot(*line.T, color=PAPER, linewidth=5.0, solid_capstyle="round", solid_joinstyle="round", zorder=5.2)
     pieces = np.stack([places[:-1], places[1:]], axis=1)
     ax.add_collection(
@@ -235,11 +224,10 @@ def _draw_profile(ax: Axes, way: Way, cut: Cut, shades: Normalize) -> None:
     for crossing in cut.crossings:
         _draw_crossing(ax, way, crossing, base, top)
     half = way.rules.half_height_m
-    level = slice(*_cruise(along))
+    level = way.cruise
     ax.fill_between(
         along[level], line[level, 2] - half, line[level, 2] + half, color=INK, alpha=0.14, linewidth=0, zorder=8
     )
-    ax.plot(along, line[:, 2], color=PAPER, linewidth=4.2, solid_joinstyle="round", zorder=9)
     knots = np.column_stack([along, line[:, 2]])
     stations = np.unique(np.concatenate([along[level], cut.along_m]))
     ups = np.interp(stations, along[level], line[level, 2])
@@ -262,10 +250,10 @@ def _draw_profile(ax: Axes, way: Way, cut: Cut, shades: Normalize) -> None:
     ax.plot(along[0], line[0, 2], "o", **ends)
     ax.plot(along[-1], line[-1, 2], "s", **ends)
     for number, place in enumerate(way.way_points(), 1):
-        at = float(along[np.argmin(np.hypot(*(line[:, :2] - place).T))])
-        ax.plot(at, float(_heights(way, np.array([at]))[0]), "D", **ends | {"markersize": 6})
+        at = way.along_of(*place)
+        ax.plot(at, float(way.heights_at(np.array([at]))[0]), "D", **ends | {"markersize": 6})
         ax.annotate(
-            f"{number}", (at, float(_heights(way, np.array([at]))[0])), (0, 7), textcoords="offset points",
+            f"{number}", (at, float(way.heights_at(np.array([at]))[0])), (0, 7), textcoords="offset points",
             ha="center", size=SMALL, color=INK, path_effects=HALO, zorder=15,
         )  # fmt: skip
     room = 0.012 * max(along[-1], 1.0)
@@ -304,12 +292,9 @@ def _draw_crossing(ax: Axes, way: Way, crossing: Crossing, base: float, top: flo
 
 def _wind_along(ax: Axes, way: Way, height: float) -> None:
     """The wind along the way: arrows to the right push, arrows to the left hold back."""
-    along, line = way.along_m, way.line.enu_m
+    along = way.along_m
     at = (np.arange(_WIND_MARKS) + 0.5) / _WIND_MARKS * along[-1]
-    leg = np.clip(np.searchsorted(along, at, side="right") - 1, 0, len(along) - 2)
-    course = line[leg + 1, :2] - line[leg, :2]
-    course /= np.maximum(np.hypot(*course.T), 1e-9)[:, None]
-    push = (way.wind.at(_heights(way, at)) * course).sum(axis=1)
+    push = way.push_at(at)
     long = 0.075 * along[-1] * push / max(np.abs(push).max(), 1e-9)
     for place, reach, speed in zip(at, long, push, strict=True):
         colour = _HELPS if speed >= 0 else _HINDERS

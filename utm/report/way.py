@@ -52,14 +52,59 @@ class Way:
         return np.concatenate([[0.0], np.cumsum(steps)])
 
     @property
+    def track(self) -> shapely.LineString:
+        """The way from above."""
+        return shapely.LineString(self.line.enu_m[:, :2])
+
+    @property
     def outline(self) -> shapely.Geometry:
         """The corridor from above."""
-        return shapely.LineString(self.line.enu_m[:, :2]).buffer(self.rules.half_width_m)
+        return self.track.buffer(self.rules.half_width_m)
 
     def way_points(self) -> list[tuple[float, float]]:
         """Metres east and north of the places flown through, in order."""
         to_map = self.city_map.frame.to_map
         return [tuple(float(v) for v in to_map(point.lon_deg, point.lat_deg)) for point in self.plan.waypoints]
+
+    def along_of(self, east_m: float, north_m: float) -> float:
+        """Distance along the ground of the corner of the line that is nearest to a place."""
+        return float(self.along_m[np.argmin(np.hypot(*(self.line.enu_m[:, :2] - (east_m, north_m)).T))])
+
+    @property
+    def cruise(self) -> slice:
+        """The points of the line from the top of the first column to the top of the last."""
+        along = self.along_m
+        first = int(np.flatnonzero(along <= along[0] + 1e-6)[-1])
+        last = int(np.flatnonzero(along >= along[-1] - 1e-6)[0])
+        return slice(first, max(last, first) + 1)
+
+    def heights_at(self, along_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``up`` at distances along the ground; over a pad the top of its column."""
+        return np.interp(along_m, self.along_m[self.cruise], self.line.enu_m[self.cruise, 2])
+
+    def push_at(self, along_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How fast the wind blows along the way at distances along the ground, m/s; below zero against it."""
+        along = self.along_m
+        leg = np.clip(np.searchsorted(along, along_m, side="right") - 1, 0, len(along) - 2)
+        step = np.diff(along)
+        level = np.flatnonzero(step > 0)  # a place where it climbs upright has the course of the leg before
+        leg = level[np.clip(np.searchsorted(level, leg, side="right") - 1, 0, None)] if len(level) else leg
+        course = np.diff(self.line.enu_m[:, :2], axis=0)[leg] / np.maximum(step[leg], 1e-9)[:, None]
+        return (self.wind.at(self.heights_at(along_m)) * course).sum(axis=1)
+
+    def finely(self, cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The line with corners at every station too: points (n, 3), and how high each lies above ground (n,)."""
+        along, line = self.along_m, self.line.enu_m
+        rows = [np.column_stack([along, line, np.arange(len(along), dtype=np.float64)])]
+        leg = np.clip(np.searchsorted(along, cut.along_m, side="right") - 1, 0, len(along) - 2)
+        share = (cut.along_m - along[leg]) / np.maximum(along[leg + 1] - along[leg], 1e-9)
+        between = (share > 1e-6) & (share < 1 - 1e-6)
+        leg, share = leg[between], share[between]
+        places = line[leg] + share[:, None] * (line[leg + 1] - line[leg])
+        rows.append(np.column_stack([cut.along_m[between], places, leg + share]))
+        every = np.concatenate(rows)
+        every = every[np.argsort(every[:, 4], kind="stable")]
+        return every[:, 1:4], every[:, 3] - np.interp(every[:, 0], cut.along_m, cut.terrain_m)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ import { buildPanel, showLegend } from "./panel.js";
 import { pick, readOut } from "./readout.js";
 import { build, paint } from "./scene.js";
 import { selfTest } from "./selftest.js";
+import { buildWay } from "./way.js";
 import { say, speak, spoken } from "./words.js";
 
 const find = (id) => document.getElementById(id);
@@ -30,6 +31,11 @@ async function start() {
   const scene = new Scene(), camera = new PerspectiveCamera(32, 1, 1, 1e6);
   const made = build(city), colours = schemes(city);
   scene.add(made.root);
+  const way = buildWay(city, find("labels"));
+  if (way) {
+    scene.add(way.root);
+    find("switches").open = false; // the way comes first, and the view is a part of a page
+  }
   const controls = new OrbitControls(camera, renderer.domElement);
   Object.assign(controls, { enableDamping: true, dampingFactor: 0.12, maxPolarAngle: 1.5, zoomToCursor: true, screenSpacePanning: false });
 
@@ -103,6 +109,7 @@ async function start() {
     camera.near = Math.max(0.5, away * 0.02);
     camera.far = away + Math.hypot(city.nx, city.ny) * city.cell_m * 2 + 4000 * state.stretch;
     camera.updateProjectionMatrix();
+    way?.follow(camera, renderer.domElement, state.stretch);
     renderer.render(scene, camera);
     find("needle").style.transform = `rotate(${controls.getAzimuthalAngle() + city.north_rad}rad)`;
     scaleBar(away);
@@ -148,6 +155,12 @@ async function start() {
   controls.addEventListener("change", draw);
   watchPointer(view);
   addEventListener("resize", resize);
+  // A page around this one says which place of the way somebody points at: { way_m: metres } or { way_m: null }
+  addEventListener("message", ({ data }) => {
+    if (!way || !data || data.way_m === undefined) return;
+    way.show(data.way_m);
+    draw();
+  });
   heading();
   resize();
   const number = (name, otherwise) => (wanted.has(name) ? Number(wanted.get(name)) : otherwise);
