@@ -93,7 +93,25 @@ class NoPath(UtmError):
 
 
 class CannotFly(UtmError):
-    """A way exists, but the aircraft cannot fly it; the message says which limit is missed and by how much."""
+    """A way exists, but the aircraft cannot fly it; the message says which limit is missed and by how much.
+
+    Attributes:
+        limit: ``endurance`` (seconds), ``energy`` (watt-hours), ``wind`` (metres per second); None for a limit that
+            has no figures.
+        needed: what the flight asks for, in the limit's unit; None without figures.
+        allowed: what the aircraft has.
+    """
+
+    def __init__(
+        self, message: str, *, limit: str | None = None, needed: float | None = None, allowed: float | None = None
+    ):
+        self.limit, self.needed, self.allowed = limit, needed, allowed
+        super().__init__(message)
+
+    @property
+    def excess_share(self) -> float | None:
+        """How much more than allowed is needed, as a share of what is allowed; None without figures."""
+        return None if self.needed is None or not self.allowed else self.needed / self.allowed - 1.0
 
 
 class StateError(UtmError):

@@ -6,14 +6,17 @@ from utm.core.conflict import closest_approach, forbidden_delays, in_conflict, l
 from utm.core.conformance import Judgement, judge
 from utm.core.field import clearance_field, halo_cells
 from utm.core.flightspace import FlightSpace, KeepOut, flight_space
+from utm.core.flyable import Energy, flight_energy, flyable
 from utm.core.grid import GridPath, GridPlanner
 from utm.core.levels import corners_only, level_legs
 from utm.core.sight import pull_string, segment_clear
 from utm.core.trajectory import flight_time_s, time_path
+from utm.core.tube import corner_triangles, rounded, tube_of
 from utm.core.voxels import Voxels, voxelise
 
 __all__ = [
     "Columns",
+    "Energy",
     "FlightSpace",
     "GridPath",
     "GridPlanner",
@@ -23,9 +26,12 @@ __all__ = [
     "Voxels",
     "clearance_field",
     "closest_approach",
+    "corner_triangles",
     "corners_only",
+    "flight_energy",
     "flight_space",
     "flight_time_s",
+    "flyable",
     "forbidden_delays",
     "halo_cells",
     "height_profile",
@@ -36,7 +42,9 @@ __all__ = [
     "level_legs",
     "lowest_clear",
     "pull_string",
+    "rounded",
     "segment_clear",
     "time_path",
+    "tube_of",
     "voxelise",
 ]

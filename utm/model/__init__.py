@@ -14,7 +14,7 @@ from utm.model.airspace import (
 )
 from utm.model.conditions import PLAIN, Conditions, CostLayer, LayerKind
 from utm.model.mission import Leg, SkyRoad, VehicleState
-from utm.model.motion import Corridor, Trajectory, Volume4D
+from utm.model.motion import Corridor, Trajectory, Tube, Volume4D
 from utm.model.plan import Datum, FlightPlan, Objective, Waypoint
 from utm.model.wind import CALM, Wind
 
@@ -41,6 +41,7 @@ __all__ = [
     "RuleSet",
     "SkyRoad",
     "Trajectory",
+    "Tube",
     "VehicleState",
     "Volume4D",
     "Waypoint",

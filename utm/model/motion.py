@@ -75,6 +75,17 @@ class Trajectory:
         return Trajectory(self.t_s + delay_s, self.enu_m)
 
 
+@dataclass(frozen=True, slots=True)
+class Tube:
+    """How far what is flown on purpose (rounded corners, limited jerk) is from a trajectory of straight pieces.
+
+    At every moment both distances hold at once, from the trajectory's place at that very moment.
+    """
+
+    horizontal_m: float = 0.0
+    vertical_m: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Corridor:
     """A sky road granted to one flight: a timed centre line and the room around it.
@@ -91,6 +102,8 @@ class Corridor:
     time_tolerance_s: float
     pad_hold_s: float = 0.0
     """The pads at both ends are part of it this long before the flight and after it."""
+    tube: Tube = Tube()
+    """Around the centre line; added to the room when two corridors are kept apart."""
 
     @property
     def occupied(self) -> Trajectory:
