@@ -40,6 +40,9 @@ _START = 26
 _CLOSED = 1 << 5
 _SPAN = SPAN
 
+#: Above this mean of the least factors of the columns, over the least of all, a look from above pays (measured).
+_WORTHWHILE = 1.02
+
 _BUCKETS_PER_STEP = 128
 _ROUNDING = 1e-12  # sums in another order
 _ROUNDS = 8  # of moving the corners of a shortened way
@@ -170,7 +173,7 @@ class CostPlanner:
         cheapest, dearest = least.sum(-1).min(), least.sum(-1).max()
         bits = min(_BITS, _ROOM - math.ceil(math.log2(8 * dearest / cheapest * sum(self.shape))))
         unit = 2 * low * cheapest / (1 << bits)  # cost of one unit
-        bound = 2 * np.floor(low * (least / unit) + 0.5).astype(np.int64).sum(-1)
+        bound = 2 * _rounded(low * (least / unit)).sum(-1)
         self._duals, self._dual_counts = (read_only(a) for a in by_octant(dual_vectors(bound)))
         self._halves = read_only(np.ascontiguousarray((halves / unit).reshape(-1, 26, 2)))
         self._factor_strides, self._wind_strides = _strides(self._factor.shape), _strides(self._wind.shape[:3])
@@ -178,10 +181,35 @@ class CostPlanner:
         self._calm_half = dearest / unit + 4
         totals = self._halves.sum(-1)
         top = max(self._calm_half, totals.max(initial=0.0, where=np.isfinite(totals)))
-        jump = 4 * high * top  # of cost plus estimate in one step, at most
+        jump = 6 * high * top  # of cost plus estimate in one step, at most
         buckets = min(_LONGEST_RING, 1 << math.ceil(math.log2(jump / (1 << bits) * _BUCKETS_PER_STEP + 4)))
         self._shift = max(0, math.ceil(math.log2(jump / (buckets - 3))))
         self._ring = np.empty(buckets, np.int64)
+        self._columns = self._column_bounds(free, low, least / unit)
+
+    def _column_bounds(self, free: NDArray[np.bool_], low: float, least: NDArray[np.float64]) -> tuple[Any, ...]:
+        """What `_reach` needs: the least factor of each column (inf where none is free), the least half of each of the
+        9 steps seen from above, and how much dearer at least every step up and every step down is than its step seen
+        from above. Without columns where they say no more than the least factor of all."""
+        steps = np.ascontiguousarray(STEPS.reshape(-1, 3)[:, :2] + 1) @ np.array([3, 1])
+        above = np.array([least[steps == n, 0].min(initial=np.inf) for n in range(9)])
+        above[4] = 0.0
+        dearer = []
+        for way in (1, -1):
+            chosen = STEPS[:, 2] == way
+            # Rounding of a product that is split in two moves it by one unit at most.
+            level = np.floor(low * (least[chosen, 0] - above[steps[chosen]]).min())
+            dearer.append(2 * int(max(level - 1, 0) + _rounded(low * least[chosen, 1].min())))
+        flat = (self._factor.shape[0], self._factor.shape[1])
+        column = np.full(self.shape[:2], np.inf)
+        if flat != (1, 1):
+            for layer in range(self.shape[2]):
+                factor = self._factor[:, :, layer if self._factor.shape[2] > 1 else 0]
+                np.minimum(column, factor, out=column, where=free[:, :, layer])
+        used = np.isfinite(column)
+        if not used.any() or column[used].mean() < _WORTHWHILE * low:
+            column = np.empty((0, 0))
+        return read_only(column.reshape(-1)), read_only(above), dearer[0], dearer[1]
 
     def _explored(
         self, first: tuple[int, ...], last: tuple[int, ...], halves: NDArray[np.float64], wind_strides: tuple[int, ...]
@@ -193,6 +221,7 @@ class CostPlanner:
                 self._walls, self._states, self.shape, self._query, first, last, self._queue, self._ring, self._shift,
                 read_only(STEPS), read_only(NEEDS), halves, wind_strides,
                 read_only(self._factor.reshape(-1)), self._factor_strides, self._duals, self._dual_counts,
+                *self._columns,
             )  # fmt: skip
             expansions += tried
             if status != _QUEUE_FULL:
@@ -409,6 +438,11 @@ def _winds(wind_m_s: ArrayLike | None, shape: tuple[int, int, int]) -> NDArray[n
     return read_only(array)
 
 
+def _rounded(units: ArrayLike) -> NDArray[np.int64]:
+    """Units as the kernels round them."""
+    return np.floor(np.asarray(units) + 0.5).astype(np.int64)
+
+
 def _any_along(free: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where an array of a shape that broadcasts to that of ``free`` is looked at from a free voxel."""
     return free.any(axis=tuple(axis for axis in range(3) if shape[axis] == 1), keepdims=True)
@@ -426,14 +460,88 @@ def _at(cells: NDArray[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], ...]
 
 
 @kernel
-def _estimate(dx: int, dy: int, dz: int, duals: Any, counts: Any) -> int:
-    """Least cost of a displacement, units."""
+def _estimate(
+    x: int, y: int, z: int, goal: Any, duals: Any, counts: Any, reach: Any, ny: int, up: int, down: int
+) -> int:
+    """Least cost from a voxel to the goal, units: the greater of two bounds, each consistent."""
+    dx, dy, dz = goal[0] - x, goal[1] - y, goal[2] - z
     octant = (4 if dx < 0 else 0) + (2 if dy < 0 else 0) + (1 if dz < 0 else 0)
     best = np.int64(0)
     for n in range(counts[octant]):
         value = duals[octant, n, 0] * dx + duals[octant, n, 1] * dy + duals[octant, n, 2] * dz
         best = max(best, value)
+    if len(reach) > 0:
+        best = max(best, reach[x * ny + y] + (up * dz if dz > 0 else -down * dz))
     return best
+
+
+@kernel
+def _reach(shape: Any, start: Any, goal: Any, queue: Any, heads: Any, shift: int, column: Any, above: Any) -> Any:
+    """(status, (columns,) least cost of a way to the goal seen from above, units).
+
+    Dijkstra backwards from the goal over columns, each at its least factor and every step at its cheapest: no step of
+    a way through the volume costs less than the step below it here. It ends a little beyond the start, and what lies
+    farther counts as if it were there, which keeps the bound consistent.
+    """
+    nx, ny = shape[0], shape[1]
+    ring = len(heads) - 1
+    heads[:] = -1
+    reach = np.full(nx * ny, _FAR, np.int64)
+    settled = np.zeros(nx * ny, np.bool_)
+    first, last = start[0] * ny + start[1], goal[0] * ny + goal[1]
+    reach[last] = 0
+    queue[0, 0], queue[0, 1] = last, -1
+    heads[0] = 0
+    fresh, spare, waiting = 1, -1, 1
+    bucket, end = np.int64(0), np.int64(1) << 62
+    while waiting > 0:
+        slot = heads[bucket & ring]
+        while slot < 0:
+            bucket += 1
+            slot = heads[bucket & ring]
+        if end == 1 << 62 and reach[first] < bucket << shift:
+            end = reach[first] + (reach[first] >> 4)
+        if bucket << shift > end:
+            break
+        here = queue[slot, 0]
+        heads[bucket & ring] = queue[slot, 1]
+        queue[slot, 1] = spare
+        spare = slot
+        waiting -= 1
+        if settled[here]:
+            continue
+        settled[here] = True
+        x, y = here // ny, here % ny
+        for e in range(9):
+            u, v = x - (e // 3 - 1), y - (e % 3 - 1)
+            if e == 4 or u < 0 or v < 0 or u >= nx or v >= ny:
+                continue
+            there = u * ny + v
+            if column[there] == np.inf:
+                continue
+            onward = reach[here] + np.int64(column[here] * above[e] + 0.5) + np.int64(column[there] * above[e] + 0.5)
+            if onward < reach[there]:
+                reach[there] = onward
+                settled[there] = False
+                if spare >= 0:
+                    slot = spare
+                    spare = queue[slot, 1]
+                elif fresh < len(queue):
+                    slot = fresh
+                    fresh += 1
+                else:
+                    return _QUEUE_FULL, reach
+                place = (onward >> shift) & ring
+                queue[slot, 0], queue[slot, 1] = there, heads[place]
+                heads[place] = slot
+                waiting += 1
+    if reach[first] == _FAR:
+        return _NO_WAY, reach
+    if waiting > 0:
+        beyond = bucket << shift
+        for here in range(nx * ny):
+            reach[here] = min(reach[here], beyond)
+    return _FOUND, reach
 
 
 @kernel
@@ -455,6 +563,10 @@ def _explore(
     factor_strides: Any,
     duals: Any,
     dual_counts: Any,
+    column: Any,
+    above: Any,
+    up: int,
+    down: int,
 ) -> Any:
     """Fill states with the ways of one query; returns (status, expansions). Costs are in units.
 
@@ -474,7 +586,13 @@ def _explore(
     states[here, 0], states[here, 1] = 0, (query << 6) | _START
     if here == target:
         return _FOUND, 0
-    floor = _estimate(gx - x, gy - y, gz - z, duals, dual_counts)
+    reach = np.empty(0, np.int64)
+    if len(column) > 0:
+        status, reach = _reach(shape, start, goal, queue, heads, shift, column, above)
+        if status != _FOUND:
+            return status, 0
+        heads[:] = -1
+    floor = _estimate(x, y, z, goal, duals, dual_counts, reach, ny, up, down)
     bucket = floor >> shift
     queue[0, 0], queue[0, 1] = (x << 42) | (y << 21) | z, -1
     heads[bucket & ring] = 0
@@ -500,7 +618,7 @@ def _explore(
         if states[here, 1] & _CLOSED:
             continue
         cost = states[here, 0]
-        if best < 1 << 62 and cost + _estimate(gx - x, gy - y, gz - z, duals, dual_counts) >= best:
+        if best < 1 << 62 and cost + _estimate(x, y, z, goal, duals, dual_counts, reach, ny, up, down) >= best:
             continue
         states[here, 1] |= _CLOSED
         expansions += 1
@@ -518,12 +636,14 @@ def _explore(
             if around & needs[e]:
                 continue
             u, v, t = x + steps[e, 0], y + steps[e, 1], z + steps[e, 2]
+            there = (u * ny + v) * nz + t
+            if states[there, 1] >> 6 == query and states[there, 0] <= cost:
+                continue
             air_there = u * wind_strides[0] + v * wind_strides[1] + t * wind_strides[2]
             level, vertical = halves[air, e, 0], halves[air, e, 1]
             level_there, vertical_there = halves[air_there, e, 0], halves[air_there, e, 1]
             if level == np.inf or level_there == np.inf:
                 continue
-            there = (u * ny + v) * nz + t
             other = factor[u * factor_strides[0] + v * factor_strides[1] + t * factor_strides[2]]
             onward = (
                 cost
@@ -537,7 +657,7 @@ def _explore(
             if onward > _FAR:
                 too_dear = True
                 continue
-            total = onward + _estimate(gx - u, gy - v, gz - t, duals, dual_counts)
+            total = onward + _estimate(u, v, t, goal, duals, dual_counts, reach, ny, up, down)
             if total >= best:
                 continue
             states[there, 0], states[there, 1] = onward, (query << 6) | e
