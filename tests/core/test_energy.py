@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utm.core.energy import ground_speed_m_s, leg_time_energy, level_rates, power_w, usable_wh, vertical_rates
@@ -46,6 +46,7 @@ def test_climbing_straight_up_has_a_closed_form():
     assert power_w(QUAD, 0.0, climb) == pytest.approx((WEIGHT_N * (climb + induced) + drag) / 0.5 + 15.0)
 
 
+@settings(deadline=None)
 @given(speed=speeds, climb=st.floats(0, 10))
 def test_induced_power_solves_glauerts_equation(speed, climb):
     induced = induced_by_bisection(speed, climb)
@@ -54,6 +55,7 @@ def test_induced_power_solves_glauerts_equation(speed, climb):
     assert power_w(QUAD, speed, climb) == pytest.approx(expected, rel=1e-9)
 
 
+@settings(deadline=None)
 @given(speed=speeds, descent=st.floats(0, 10))
 def test_descending_earns_nothing(speed, descent):
     assert power_w(QUAD, speed, -descent) == power_w(QUAD, speed, 0.0)
@@ -80,6 +82,7 @@ def test_power_refuses_what_is_no_speed(speed, climb):
         power_w(QUAD, speed, climb)
 
 
+@settings(deadline=None)
 @given(angle=angles, wind=winds)
 def test_ground_speed_is_the_most_that_the_airspeed_allows(angle, wind):
     track = np.array([math.cos(angle), math.sin(angle)])
