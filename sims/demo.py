@@ -182,7 +182,7 @@ def _ask(airspace: Airspace, places: dict[str, Any], folder: Path, tell: Tell) -
         raise InputError(f"the first plan was refused: {_sentence(first)}", file=folder / "medicine.json")
     # The inspection is filed for the minute at which it would cross the medicine's way just when the medicine is there.
     wish = file("inspection", "Power company", "quad", ("depot", "waterworks"), _MORNING_S, town)
-    _, line, _ = airspace.route(wish)
+    line = airspace.route_answer(wish).line
     start_s = _MORNING_S + _head_on(first.intent.corridor.centre_line, line)
     second = submit(file("inspection", "Power company", "quad", ("depot", "waterworks"), start_s, town))
     third = submit(file("delivery", "Shop delivery", "quad", ("station", "school-gate"), _MORNING_S, town))

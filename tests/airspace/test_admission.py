@@ -119,7 +119,7 @@ def test_the_least_delay_is_least(airspace, town):
     changes = {decision.change.kind: decision.change.sentence}
     changes |= {other["kind"]: other["sentence"] for other in decision.details["other_changes"]}
     wait = int(changes["delay"].split()[1])
-    _, line, _ = airspace.route(plan(town, "two", ("east", "west")))
+    line = airspace.route_answer(plan(town, "two", ("east", "west"))).line
     apart = dataclasses.replace(decision, intent=_moved(decision.intent, line.delayed(wait)))
     near = dataclasses.replace(decision, intent=_moved(decision.intent, line.delayed(wait - 1)))
     assert not sampled_conflict([first, apart], airspace.rules, 0.5)
@@ -134,7 +134,7 @@ def test_a_pad_is_taken_before_and_after(airspace, town):
     first = airspace.submit(plan(town, "one", ("west", "east")))
     # Landing where the first has just landed, a little later: the pad is still taken.
     arrival = centre(first).end_s
-    _, line, _ = airspace.route(plan(town, "two", ("north", "east")))
+    line = airspace.route_answer(plan(town, "two", ("north", "east"))).line
     second = airspace.submit(plan(town, "two", ("north", "east"), arrival - (line.end_s - line.start_s) + 20.0))
     assert second.approved
     assert second.change.kind == "delay"
@@ -156,7 +156,7 @@ def test_no_room_is_refused_with_the_next_free_time(airspace, town):
 
 
 def test_a_prohibited_zone_is_flown_around(airspace, town):
-    free, _, _ = airspace.route(plan(town, "free", ("west", "south")))
+    free = airspace.route_answer(plan(town, "free", ("west", "south"))).route
     middle = free.points_m[len(free.points_m) // 2][:2]
     middle = (free.points_m[1][:2] + free.points_m[-2][:2]) / 2 if len(free.points_m) < 5 else middle
     airspace.add_zones([zone(town, "works", tuple(middle), 60.0)])

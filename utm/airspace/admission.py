@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from utm.airspace.conditions import conditions_hash
 from utm.airspace.documents import plan_document
 from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, resolve
 from utm.airspace.routing import Route, clearances_of, find_route
@@ -37,7 +38,9 @@ from utm.core import (
 from utm.core.conflict import MARGIN_S
 from utm.errors import CannotFly, PlanError
 from utm.model import (
+    PLAIN,
     Change,
+    Conditions,
     Corridor,
     Datum,
     Decision,
@@ -75,6 +78,7 @@ class Situation:
     intents: tuple[OperationalIntent, ...]
     """Every live intent."""
     now_s: float
+    conditions: Conditions = PLAIN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +121,7 @@ def decide(situation: Situation, plan: FlightPlan) -> Decision:
         return _refused(case, refusal)
     except CannotFly as error:
         return Decision(plan, None, (Reason("CANNOT_FLY", f"{error}."),))
-    if plan_from == plan.earliest_departure_s and not case.met(asked.line):
+    if plan_from == plan.earliest_departure_s and not case.met(asked):
         return Decision(plan, _intent(case, asked))
     return _changed(case, asked)
 
@@ -157,33 +161,42 @@ class _Case:
             if key not in self._routes:
                 chosen = [zone for zone in self.situation.zones if zone.id in grown]
                 self._routes[key] = find_route(
-                    self.situation.skies, self.plan, self.places, chosen, raise_m=raise_m, around=around
+                    self.situation.skies,
+                    self.plan,
+                    self.places,
+                    chosen,
+                    self.situation.conditions,
+                    raise_m=raise_m,
+                    around=around,
                 )
             route = self._routes[key]
             if duration > 0.0 and grown == blocking:
                 return _Option(route, departure_s, route.timed(self.plan, departure_s))
             blocking, duration = grown, max(duration, route.flight_s)
 
-    def forbidden(self, line: Trajectory, neighbour: OperationalIntent) -> NDArray[np.float64]:
-        """(k, 2) delays of ``line`` at which it comes too near to a neighbour, time tolerances not yet added."""
-        return forbidden_delays(neighbour.corridor.occupied, self._held(line), *self.apart(neighbour))
+    def forbidden(self, option: _Option, neighbour: OperationalIntent) -> NDArray[np.float64]:
+        """(k, 2) delays of a flight at which it comes too near to a neighbour, time tolerances not yet added."""
+        return forbidden_delays(neighbour.corridor.occupied, self._held(option.line), *self.apart(option, neighbour))
 
-    def apart(self, neighbour: OperationalIntent) -> tuple[float, float]:
-        """How far the two centre lines must be apart, horizontally or else vertically (metres)."""
-        rules, other = self.rules, neighbour.corridor
+    def apart(self, option: _Option, neighbour: OperationalIntent) -> tuple[float, float]:
+        """How far the two centre lines must be apart, horizontally or else vertically (metres): the room of both
+        corridors, the tubes of what is flown around both lines, and the separation."""
+        rules, other, tube = self.rules, neighbour.corridor, option.route.tube
+        room = max(rules.half_height_m + other.above_m, other.below_m + rules.half_height_m)
+        across, up = tube.horizontal_m + other.tube.horizontal_m, tube.vertical_m + other.tube.vertical_m
         return (
-            rules.half_width_m + other.half_width_m + rules.separation_horizontal_m,
-            max(rules.half_height_m + other.above_m, other.below_m + rules.half_height_m) + rules.separation_vertical_m,
+            rules.half_width_m + other.half_width_m + across + rules.separation_horizontal_m,
+            room + up + rules.separation_vertical_m,
         )
 
     def tolerance(self, neighbour: OperationalIntent) -> float:
         """How much the two together may be off their times (seconds)."""
         return self.rules.time_tolerance_s + neighbour.corridor.time_tolerance_s
 
-    def wait(self, line: Trajectory, limit_s: float = math.inf) -> float:
-        """The least further delay (whole seconds) after which ``line`` meets no neighbour; 0 when it meets none now."""
+    def wait(self, option: _Option, limit_s: float = math.inf) -> float:
+        """The least further delay (whole seconds) after which a flight meets no neighbour; 0 when it meets none now."""
         delay = 0.0
-        parts = [(self.forbidden(line, other), self.tolerance(other)) for other in self.neighbours]
+        parts = [(self.forbidden(option, other), self.tolerance(other)) for other in self.neighbours]
         for _ in range(_MOST_DELAYS):
             # Each neighbour asks for its own least delay beyond the present one; the largest is tried next.
             needed = max((least_delay(shifts - delay, tolerance) for shifts, tolerance in parts), default=0.0)
@@ -192,18 +205,20 @@ class _Case:
             delay = math.ceil(delay + needed)
         return math.inf
 
-    def met(self, line: Trajectory) -> tuple[OperationalIntent, ...]:
-        """The neighbours that ``line`` would come too near to."""
+    def met(self, option: _Option) -> tuple[OperationalIntent, ...]:
+        """The neighbours that a flight would come too near to."""
         return tuple(
-            other for other in self.neighbours if least_delay(self.forbidden(line, other), self.tolerance(other)) > 0.0
+            other
+            for other in self.neighbours
+            if least_delay(self.forbidden(option, other), self.tolerance(other)) > 0.0
         )
 
-    def meeting(self, line: Trajectory, neighbour: OperationalIntent) -> tuple[float, float]:
+    def meeting(self, option: _Option, neighbour: OperationalIntent) -> tuple[float, float]:
         """Least horizontal distance to a neighbour while too near vertically, and when; (inf, nan) if never."""
         return closest_approach(
-            self._held(line),
+            self._held(option.line),
             neighbour.corridor.occupied,
-            self.apart(neighbour)[1],
+            self.apart(option, neighbour)[1],
             # Forbidden delays are widened by a hair: whoever is `met` by that hair must be found here, too.
             self.tolerance(neighbour) + 2 * MARGIN_S,
         )
@@ -214,7 +229,7 @@ class _Case:
 
 def _changed(case: _Case, asked: _Option) -> Decision:
     """The wish meets somebody: the least change that separates it, or a refusal with the next free time."""
-    plan, met = case.plan, case.met(asked.line)
+    plan, met = case.plan, case.met(asked)
     arrival = asked.line.end_s - asked.departure_s + plan.earliest_departure_s
     found: list[tuple[Change, _Option]] = []
     if (later := _later(case, asked, plan.latest_departure_s)) is not None:
@@ -235,8 +250,8 @@ def _changed(case: _Case, asked: _Option) -> Decision:
 
 
 def _meets(case: _Case, asked: _Option, other: OperationalIntent) -> Reason:
-    distance, when = case.meeting(asked.line, other)
-    apart = case.apart(other)[0]
+    distance, when = case.meeting(asked, other)
+    apart = case.apart(asked, other)[0]
     clock = datetime.datetime.fromtimestamp(when, datetime.UTC)
     return Reason(
         "CONFLICT",
@@ -253,7 +268,7 @@ def _later(case: _Case, asked: _Option, latest_s: float) -> _Option | None:
             option = case.free_flight(departure)
         except (Refusal, CannotFly):
             return None
-        wait = case.wait(option.line, latest_s - departure)
+        wait = case.wait(option, latest_s - departure)
         departure += wait
         if departure > latest_s:
             return None
@@ -268,7 +283,7 @@ def _higher(case: _Case, asked: _Option):
     cell = case.situation.skies.cell_m
     metres, option = 0.0, asked
     for _ in range(_MOST_HEIGHTS):
-        needed = max((_missing_height(case, option.line, other) for other in case.met(option.line)), default=0.0)
+        needed = max((_missing_height(case, option, other) for other in case.met(option)), default=0.0)
         if needed == 0.0:
             yield "height", option, f"Flies {metres:.0f} m higher."
             return
@@ -279,11 +294,11 @@ def _higher(case: _Case, asked: _Option):
             return
 
 
-def _missing_height(case: _Case, line: Trajectory, other: OperationalIntent) -> float:
-    """How much higher ``line`` would have to be where it meets a neighbour to pass over it (metres, above 0)."""
-    _, when = case.meeting(line, other)
-    above = float(line.at(when)[2] - other.corridor.centre_line.at(when)[2])
-    return max(case.apart(other)[1] - above, case.situation.skies.cell_m)
+def _missing_height(case: _Case, option: _Option, other: OperationalIntent) -> float:
+    """How much higher a flight would have to be where it meets a neighbour to pass over it (metres, above 0)."""
+    _, when = case.meeting(option, other)
+    above = float(option.line.at(when)[2] - other.corridor.centre_line.at(when)[2])
+    return max(case.apart(option, other)[1] - above, case.situation.skies.cell_m)
 
 
 def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
@@ -292,12 +307,12 @@ def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
     around: list[KeepOut] = []
     option = asked
     for _ in range(_MOST_DETOURS):
-        around += [_meeting_place(case, columns, option.line, other) for other in met]
+        around += [_meeting_place(case, columns, option, other) for other in met]
         try:
             option = case.free_flight(asked.departure_s, around=tuple(around))
         except (Refusal, CannotFly):
             return
-        met = case.met(option.line)
+        met = case.met(option)
         if not met:
             top = option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max()
             height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
@@ -306,15 +321,15 @@ def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
             return
 
 
-def _meeting_place(case: _Case, columns: Columns, line: Trajectory, other: OperationalIntent) -> KeepOut:
+def _meeting_place(case: _Case, columns: Columns, option: _Option, other: OperationalIntent) -> KeepOut:
     """The part of a neighbour's corridor around the meeting, for as wide as the two must be apart."""
-    _, when = case.meeting(line, other)
+    _, when = case.meeting(option, other)
     track = other.corridor.centre_line
     reach = case.tolerance(other) + _MEETING_S
     start, end = np.clip((when - reach, when + reach), track.start_s, track.end_s)
     inner = (track.t_s > start) & (track.t_s < end)
     points = np.vstack([track.at(start), track.enu_m[inner], track.at(end)])
-    horizontal, vertical = case.apart(other)
+    horizontal, vertical = case.apart(option, other)
     return KeepOut(
         _near(points[:, :2], columns, horizontal + columns.cell_m),
         np.full(columns.terrain_m.shape, points[:, 2].min() - vertical),
@@ -475,6 +490,7 @@ def _intent(case: _Case, option: _Option) -> OperationalIntent:
         rules.half_height_m,
         rules.time_tolerance_s,
         rules.pad_hold_s,
+        option.route.tube,
     )
     intent = OperationalIntent(
         id=plan.id,
@@ -488,13 +504,14 @@ def _intent(case: _Case, option: _Option) -> OperationalIntent:
         zones=tuple(f"{zone.id}@{zone_hash(zone)}" for zone in situation.zones),
         neighbours=tuple(f"{other.id}@{other.ovn}" for other in case.neighbours),
         clearances=_clearances(case, option),
+        conditions=conditions_hash(situation.conditions),
     )
     return dataclasses.replace(intent, ovn=ovn_of(intent))
 
 
 def _clearances(case: _Case, option: _Option) -> dict[str, float]:
-    found = clearances_of(case.situation.skies, case.places, option.route)
-    distances = [case.meeting(option.line, other)[0] for other in case.neighbours]
+    found = clearances_of(case.situation.skies, case.plan, case.places, option.route)
+    distances = [case.meeting(option, other)[0] for other in case.neighbours]
     nearest = min(distances, default=math.inf)
     return found | ({"separation_m": nearest} if math.isfinite(nearest) else {})
 

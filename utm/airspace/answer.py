@@ -14,6 +14,7 @@ from utm.errors import CannotFly
 from utm.model import Conditions, FlightPlan, Trajectory, Wind
 
 if TYPE_CHECKING:
+    from utm.airspace.relaxation import Relaxation
     from utm.airspace.routing import Route
     from utm.mapping import CityMap
 
@@ -56,7 +57,6 @@ def answer_document(city_map: CityMap, answer: RouteAnswer) -> dict[str, Any]:
         "tube": {
             "horizontal_m": round(tube.horizontal_m, 3),
             "vertical_m": round(tube.vertical_m, 3),
-            "time_s": round(tube.time_s, 3),
         },
         "search": {"expansions": route.expansions, "voxel_m": route.voxel_m},
         "zones_avoided": list(route.zones),
@@ -72,11 +72,21 @@ def no_way_document(error: Refusal | CannotFly) -> dict[str, Any]:
     """The answer to ``utm route --json`` where the rules, or the aircraft, leave no way."""
     if isinstance(error, CannotFly):
         return {"status": "no way", "reason": {"code": "CANNOT_FLY", "sentence": str(error)}, "relaxation": None}
-    opens = error.relaxation
     return {
         "status": "no way",
         "reason": {"code": error.code, "sentence": error.sentence},
-        "relaxation": None if opens is None else {"constraint": opens.constraint, "sentence": opens.sentence},
+        "relaxation": None if error.relaxation is None else relaxation_document(error.relaxation),
+    }
+
+
+def relaxation_document(opens: Relaxation) -> dict[str, Any]:
+    """The one constraint whose relaxation would open a way."""
+    return {
+        "constraint": opens.constraint,
+        "sentence": opens.sentence,
+        "amount": opens.amount,
+        "unit": opens.unit,
+        "until": None if opens.until_s is None else iso(opens.until_s),
     }
 
 

@@ -19,11 +19,12 @@ import shapely
 from numpy.typing import ArrayLike
 
 from utm.airspace.admission import Situation, decide, ovn_of
+from utm.airspace.answer import RouteAnswer
 from utm.airspace.conditions import conditions_document, conditions_from, keep_values, read_layer
 from utm.airspace.documents import zone_feature
 from utm.airspace.places import resolve
 from utm.airspace.publish import decision_document
-from utm.airspace.routing import Route, clearances_of, find_route
+from utm.airspace.routing import clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.store import Event, Stale, Store
 from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out, outline_m
@@ -42,7 +43,6 @@ from utm.model import (
     OperationalIntent,
     Restriction,
     RuleSet,
-    Trajectory,
     Waypoint,
     Wind,
 )
@@ -189,7 +189,7 @@ class Airspace:
             if self._store.intent(plan.id) is not None:
                 raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
             now = self.clock()
-            decision = decide(Situation(self._skies, zones, intents, now), plan)
+            decision = decide(Situation(self._skies, zones, intents, now, self.conditions), plan)
             document = decision_document(self.city_map, decision)
             with contextlib.suppress(Stale):
                 self._store.record(now, "decision", plan.id, document, revision=revision, intent=decision.intent)
@@ -202,21 +202,26 @@ class Airspace:
         up = float(self.city_map.surface_up(*self.city_map.frame.to_map(lon_deg, lat_deg)))
         return Waypoint(lon_deg, lat_deg, up, self.city_map.frame.vertical)
 
-    def route(self, plan: FlightPlan) -> tuple[Route, Trajectory, dict[str, float]]:
-        """The way that a plan would fly if nobody else were there, timed, and what it keeps clear of.
+    def route_answer(self, plan: FlightPlan, *, wind: Wind | None = None) -> RouteAnswer:
+        """The way that a plan would fly if nobody else were there, with every figure worked out for it.
 
         Asks nobody, changes nothing.
 
+        Args:
+            wind: instead of the airspace's forecast.
+
         Raises:
-            PlanError, CannotFly, Refusal
+            PlanError: the plan cannot be judged.
+            Refusal, CannotFly: there is no way.
         """
         places = resolve(self.city_map, plan)
         # Every zone that could be in force while it flies.
         window = (plan.earliest_departure_s, plan.earliest_departure_s + plan.aircraft.endurance_s)
         zones = in_the_way(self._store.situation()[1], plan, *window)
-        route = find_route(self._skies, plan, places, zones)
+        conditions = self.conditions if wind is None else dataclasses.replace(self.conditions, wind=wind)
+        route = find_route(self._skies, plan, places, zones, conditions)
         line = route.timed(plan, plan.earliest_departure_s)
-        return route, line, clearances_of(self._skies, places, route)
+        return RouteAnswer(plan, route, line, clearances_of(self._skies, plan, places, route), conditions)
 
     def intents(self) -> tuple[OperationalIntent, ...]:
         """Every intent ever granted, by departure."""

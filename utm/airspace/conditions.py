@@ -215,10 +215,11 @@ def factor_for(conditions: Conditions, skies: Skies, columns: Columns, space: Fl
     Args:
         columns: those under the flight space.
     """
+    if not conditions.layers:
+        return None
     from utm.core import layers
 
-    factors = [_factor(layer, skies, columns, space) for layer in conditions.layers]
-    return layers.combined(*factors) if factors else None
+    return layers.combined(*(_factor(layer, skies, columns, space) for layer in conditions.layers))
 
 
 def _factor(layer: CostLayer, skies: Skies, columns: Columns, space: FlightSpace) -> NDArray:

@@ -1,6 +1,6 @@
 """From a wish to a way: the flight space around the places of a plan, and the path through it.
 
-Everything here is a pure function of (map, rules, zones, plan).
+Everything here is a pure function of (map, rules, zones, conditions, plan).
 """
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ from numpy.typing import NDArray
 
 from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, check_zone, column_top, in_flight, pad_obstacle_m
 from utm.airspace.space import Skies
+from utm.airspace.ways import ways_through
 from utm.airspace.zones import keep_out
 from utm.core import (
-    GridPlanner,
+    FlightSpace,
     KeepOut,
     corners_only,
     flight_space,
     flight_time_s,
     height_profile,
     least_distance,
-    level_legs,
-    pull_string,
     time_path,
 )
+from utm.core.flyable import Energy, flight_energy, flyable
+from utm.core.tube import corner_triangles, rounded, tube_of
+from utm.core.turns import turns_clear
 from utm.errors import NoPath
-from utm.model import FlightPlan, GeoZone, Trajectory
+from utm.model import PLAIN, Conditions, FlightPlan, GeoZone, Objective, Trajectory, Tube, Wind
+
+#: How often a way is sought again, farther from everything, because a turn would leave the clear air.
+_MOST_GROWTHS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +45,19 @@ class Route:
     """(n, 3) corners: pad, top of the take-off column, ..., top of the landing column, pad."""
     flight_s: float
     expansions: int
-    zones: tuple[str, ...] = ()
+    zones: tuple[str, ...]
     """Ids of the zones it was led around."""
+    objective: Objective
+    cost: float
+    """What was made least: metres, seconds or watt-hours, each voxel weighed by the cost layers. Between the columns,
+    without stops."""
+    straight_m: float
+    """From pad to pad by the way points, as the crow flies, level."""
+    energy: Energy
+    tube: Tube
+    """How far what is flown is from the straight lines between the points, at most."""
+    wind: Wind
+    voxel_m: float
 
     @property
     def length_m(self) -> float:
@@ -50,7 +66,7 @@ class Route:
 
     def timed(self, plan: FlightPlan, departure_s: float) -> Trajectory:
         """The way flown by the plan's aircraft from a departure time on."""
-        return time_path(self.points_m, plan.aircraft, departure_s)
+        return time_path(self.points_m, plan.aircraft, departure_s, self.wind)
 
 
 def find_route(
@@ -58,11 +74,16 @@ def find_route(
     plan: FlightPlan,
     places: tuple[Place, ...],
     zones: Sequence[GeoZone],
+    conditions: Conditions = PLAIN,
     *,
     raise_m: float = 0.0,
     around: Sequence[KeepOut] = (),
 ) -> Route:
-    """The shortest way over the map and around the zones, straightened, with every rule kept along all of it.
+    """The best way over the map and around the zones, with every rule kept along all that is flown of it.
+
+    Best is what the plan's objective says, in the wind and over the cost layers of the conditions. Turns are rounded,
+    and the inside of a turn must be clear, too. A way that bends around an obstacle is sought again with so much more
+    clearance that its turns are.
 
     Args:
         zones: those that the flight must stay out of.
@@ -71,14 +92,57 @@ def find_route(
 
     Raises:
         Refusal: a pad or way point from which no legal flight starts, or no way at all.
+        CannotFly: the way is too long for the aircraft, or the wind too strong.
     """
-    rules, frame = skies.rules, skies.city_map.frame
     columns, lowest, highest = skies.around(places)
-    outs = [keep_out(zone, columns, frame, rules) for zone in zones]
+    outs = [keep_out(zone, columns, skies.city_map.frame, skies.rules) for zone in zones]
+    # A turn leaves the straight lines, not the corridor: it need not keep farther from zones and neighbours than that.
+    objects = flight_space(columns, lowest, highest, [], skies.cell_m)
+    grown_m, expansions = 0.0, 0
+    for _ in range(_MOST_GROWTHS):
+        floor = skies.around(places, grown_m)[1] + raise_m
+        space = flight_space(columns, floor, highest, [*outs, *around], skies.cell_m)
+        if grown_m == 0.0:
+            _check_pads(skies, places, zones, outs, space)
+        corners, tried, cost = _way(skies, space, places, plan, conditions)
+        expansions += tried
+        turns = corner_triangles(corners, plan.aircraft, conditions.wind)
+        broken = turns[~turns_clear(objects, turns)]
+        if len(broken) == 0:
+            flyable(corners, plan.aircraft, conditions.wind)
+            return Route(
+                points_m=corners,
+                flight_s=flight_time_s(corners, plan.aircraft, conditions.wind),
+                expansions=expansions,
+                zones=tuple(zone.id for zone in zones),
+                objective=plan.objective,
+                cost=cost,
+                straight_m=float(np.linalg.norm(np.diff([p.enu_m[:2] for p in places], axis=0), axis=1).sum()),
+                energy=flight_energy(corners, plan.aircraft, conditions.wind),
+                tube=tube_of(corners, plan.aircraft, conditions.wind),
+                wind=conditions.wind,
+                voxel_m=skies.cell_m,
+            )
+        grown_m = max(grown_m + 1.0, math.ceil(_depth_m(broken)))
+    raise Refusal(
+        "NO_ROOM_TO_TURN",
+        f"A way leads there, but beside it there is not the room that a {plan.aircraft.name} needs for its turns.",
+    )
+
+
+def _check_pads(
+    skies: Skies,
+    places: tuple[Place, ...],
+    zones: Sequence[GeoZone],
+    outs: Sequence[KeepOut],
+    space: FlightSpace,
+) -> None:
+    """Raise Refusal where the rules of themselves forbid a pad or a way point."""
+    rules = skies.rules
+    columns, _, _ = skies.around(places)
     for place in places:
         for zone, out in zip(zones, outs, strict=True):
             check_zone(columns, place, place.up_m, zone, out)
-    space = flight_space(columns, lowest + raise_m, highest, [*outs, *around], skies.cell_m)
     for place in (places[0], places[-1]):
         obstacle = pad_obstacle_m(columns, place, rules.pad_radius_m)
         if obstacle > PAD_TOLERANCE_M:
@@ -91,35 +155,45 @@ def find_route(
                 f"{place.name.upper()}_OBSTRUCTED",
                 f"Within {rules.pad_radius_m:g} m of the {place.name} something stands {obstacle:.1f} m above the pad.",
             )
-    stations = [
-        column_top(space, place) if place is places[0] or place is places[-1] else in_flight(space, place)
-        for place in places
-    ]
     # The columns are led through blocked voxels, which is right for roofs and trees nearby and wrong for a zone.
-    for place, top in ((places[0], stations[0]), (places[-1], stations[-1])):
+    for place in (places[0], places[-1]):
+        top = column_top(space, place)
         for zone, out in zip(zones, outs, strict=True):
             check_zone(columns, place, top[2], zone, out)
-    planner = GridPlanner(space.blocked)
-    points = [places[0].enu_m]
-    expansions = 0
+
+
+def _way(
+    skies: Skies, space: FlightSpace, places: tuple[Place, ...], plan: FlightPlan, conditions: Conditions
+) -> tuple[NDArray[np.float64], int, float]:
+    """(corners, voxels tried, cost between the columns) of the best way by all places in order."""
+    columns, _, _ = skies.around(places)
+    between = [in_flight(space, place) for place in places[1:-1]]
+    stations = [column_top(space, places[0]), *between, column_top(space, places[-1])]
+    ways = ways_through(space, columns, skies, plan, conditions)
+    legs, expansions = [places[0].enu_m[None]], 0
     for start, goal in itertools.pairwise(stations):
         try:
-            path = planner.path(space.voxel(start), space.voxel(goal))
+            leg, tried = ways.leg(start, goal)
         except NoPath as error:
             raise Refusal(
                 "NO_ROUTE", "No way leads there: terrain, buildings, ceiling and zones close it off."
             ) from error
-        expansions += path.expansions
-        pulled = pull_string(space.blocked, path.cells, space.to_grid(start), space.to_grid(goal))
-        leg = space.to_enu(pulled)
-        leg[0], leg[-1] = start, goal  # the very floats: the columns below them stay exactly vertical
-        points.extend(level_legs(space, leg, plan.aircraft))
-    points.append(places[-1].enu_m)
-    corners = corners_only(np.array(points))
-    return Route(corners, flight_time_s(corners, plan.aircraft), expansions, tuple(zone.id for zone in zones))
+        legs.append(leg)
+        expansions += tried
+    legs.append(places[-1].enu_m[None])
+    corners = corners_only(np.vstack(legs))
+    return corners, expansions, ways.cost(np.vstack(legs[1:-1]))
 
 
-def clearances_of(skies: Skies, places: Sequence[Place], route: Route) -> dict[str, float]:
+def _depth_m(triangles: NDArray[np.float64]) -> float:
+    """The farthest that the flown arc comes from the corners of some turns (k, 3, 3): t tan(turn / 4)."""
+    into, out = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 1]
+    reach = np.linalg.norm(into, axis=1)
+    turn = np.arctan2(np.linalg.norm(np.cross(into, out), axis=1), (into * out).sum(axis=1))
+    return float((reach * np.tan(turn / 4)).max())
+
+
+def clearances_of(skies: Skies, plan: FlightPlan, places: Sequence[Place], route: Route) -> dict[str, float]:
     """What a way keeps clear of between its columns, by other means than the search that found it (metres).
 
     ``obstacle_m``: least distance in space to any object; ``floor_m``: least height of the corridor's underside over
@@ -127,7 +201,7 @@ def clearances_of(skies: Skies, places: Sequence[Place], route: Route) -> dict[s
     """
     rules = skies.rules
     columns, _, _ = skies.around(places)
-    cruise = route.points_m[1:-1]
+    cruise = rounded(route.points_m, plan.aircraft, route.wind)[1:-1]
     under = height_profile(cruise, columns)
     room = under.terrain_m + rules.ceiling_above_terrain_m - under.high_m
     return {

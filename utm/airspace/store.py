@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from utm.airspace.documents import parse_plan, parse_zones, plan_document, zone_feature
 from utm.errors import StoreError, UtmError
-from utm.model import Corridor, GeoZone, IntentState, OperationalIntent, Trajectory, Volume4D
+from utm.model import Corridor, GeoZone, IntentState, OperationalIntent, Trajectory, Tube, Volume4D
 
 _SCHEMA = "1"
 
@@ -278,6 +278,7 @@ def intent_document(intent: OperationalIntent) -> dict[str, Any]:
             "above_m": intent.corridor.above_m,
             "time_tolerance_s": intent.corridor.time_tolerance_s,
             "pad_hold_s": intent.corridor.pad_hold_s,
+            "tube": dataclasses.asdict(intent.corridor.tube),
         },
         "volumes": [
             {
@@ -301,6 +302,8 @@ def intent_from(document: Mapping[str, Any]) -> OperationalIntent:
     """The reverse of :func:`intent_document`. Raises StoreError when the document is not one."""
     try:
         corridor = dict(document["corridor"])
+        # Granted before there were tubes: the intent keeps the room that it was granted
+        tube = Tube(**corridor.pop("tube", {}))
         earliest, latest = document["plan_times_s"]
         plan = dataclasses.replace(
             parse_plan(document["plan"]), earliest_departure_s=earliest, latest_departure_s=latest
@@ -311,7 +314,7 @@ def intent_from(document: Mapping[str, Any]) -> OperationalIntent:
             state=IntentState(document["state"]),
             version=document["version"],
             ovn=document["ovn"],
-            corridor=Corridor(Trajectory(corridor.pop("t_s"), corridor.pop("enu_m")), **corridor),
+            corridor=Corridor(Trajectory(corridor.pop("t_s"), corridor.pop("enu_m")), tube=tube, **corridor),
             volumes=tuple(Volume4D(**volume) for volume in document["volumes"]),
             map_version=document["map_version"],
             zones=tuple(document["zones"]),
