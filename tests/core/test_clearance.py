@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from utm.core import Columns, height_profile, least_distance, lowest_clear
 
+pytestmark = pytest.mark.nojit
+
 CELL_M = 2.0
 ORIGIN_M = (100.0, -50.0)
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.oracles import columns as oracle
 from utm.core import Columns, lowest_clear
 
+pytestmark = pytest.mark.nojit
+
 
 @settings(max_examples=80, deadline=None)
 @given(

@@ -15,6 +15,8 @@ from utm.core import closest_approach, forbidden_delays, in_conflict, least_dela
 from utm.core.conflict import MARGIN_S
 from utm.model import AIRCRAFT_CLASSES, Trajectory
 
+pytestmark = pytest.mark.nojit
+
 EPOCH = 1.8e9  # Unix seconds: where rounding would show
 
 # The oracle gets a little more room than the margins when it is asked to confirm what was found.

@@ -13,6 +13,8 @@ from tests.oracles.conformance import tried
 from utm.core import Judgement, judge
 from utm.model import Corridor, Trajectory
 
+pytestmark = pytest.mark.nojit
+
 EPOCH = 1.8e9
 
 #: Up to 50 m in 10 s, on to 1000 m at 10 m/s, a pause of 20 s, and down.

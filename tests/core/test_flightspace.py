@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.oracles.columns import blocked_voxel
 from utm.core import Columns, FlightSpace, KeepOut, flight_space
 
+pytestmark = pytest.mark.nojit
+
 
 def columns_of(shape, cell=1.0, origin=(100.0, -50.0)):
     ground = np.zeros(shape, np.float32)

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from utm.core import voxelise
 
+pytestmark = pytest.mark.nojit
+
 EIGHTHS = st.integers(-40, 200).map(lambda n: n / 8)
 
 

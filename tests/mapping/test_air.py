@@ -8,6 +8,8 @@ from utm.mapping.ingest.air import air_below, extended, free_stretches, seen_lev
 from utm.mapping.ingest.parameters import Parameters
 from utm.mapping.ingest.state import LAYER_M, TileState
 
+pytestmark = pytest.mark.nojit
+
 P = Parameters()
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,6 +11,7 @@ HEIGHTS = st.floats(-50, 500, width=32)
 FEW = settings(max_examples=60, deadline=None)
 
 
+@pytest.mark.nojit
 @FEW
 @given(hnp.arrays(np.float64, 20, elements=st.floats(-1e4, 1e4)))
 def test_rounding_never_hides_a_height(exact):
@@ -20,12 +22,14 @@ def test_rounding_never_hides_a_height(exact):
     assert (up.astype(np.float64) - down <= 2 * np.spacing(np.abs(exact).astype(np.float32)) + 1e-44).all()
 
 
+@pytest.mark.nojit
 def test_rounding_keeps_what_float32_holds():
     exact = np.array([0.0, -0.125, 12.375, 119.0])
     assert (binning.rounded_up(exact) == exact).all()
     assert (binning.rounded_down(exact) == exact).all()
 
 
+@pytest.mark.nojit
 @FEW
 @given(
     values=hnp.arrays(np.float32, (4, 5), elements=HEIGHTS),
@@ -47,6 +51,7 @@ def test_raster_cells_reach_every_map_cell_they_touch(values, valid, step, cell,
     np.testing.assert_array_equal(lowest, slow_lowest)
 
 
+@pytest.mark.nojit
 def test_bounds_rounded_in_a_file_do_not_smear_over_one_more_cell():
     assert binning.spans(1e-8, 2.0, 3, 2.0, 10).tolist() == [[0, 1], [1, 2], [2, 3]]
     assert binning.spans(-1e-8, 2.0, 3, 2.0, 10).tolist() == [[0, 1], [1, 2], [2, 3]]

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -247,6 +248,7 @@ def test_a_model_sunk_into_the_ground():
     assert content.layers["surface"][4, 4] == 10
 
 
+@pytest.mark.nojit
 def test_overlapping_things_of_one_source_are_united():
     table = entered(
         (4, 4, 30.0, 32.0, 2, False), (4, 4, 31.0, 35.0, 2, False), (4, 4, 35.0, 36.0, 2, True),
@@ -258,6 +260,7 @@ def test_overlapping_things_of_one_source_are_united():
     ]  # fmt: skip
 
 
+@pytest.mark.nojit
 @settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(
@@ -303,6 +306,7 @@ def test_what_the_version_before_knew_is_carried_over():
     assert content.layers["status"][5, 4] & Status.SUSPECT
 
 
+@pytest.mark.nojit
 def test_of_runs_as_high_the_base_and_then_the_first_counts():
     top, source = np.array([[5.0]], np.float32), np.array([[7]], np.uint16)
     at, heights = np.zeros(4, np.uint16), np.array([5, 9, 9, 4], np.float32)

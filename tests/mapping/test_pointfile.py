@@ -195,6 +195,7 @@ def test_big_compressed_clouds_are_refused_with_the_mend(files, tmp_path, monkey
     assert "Write it as binary PCD, or as LAZ" in refused(files["packed.pcd"])
 
 
+@pytest.mark.nojit
 def test_lzf_copies_that_overlap(tmp_path):
     """A literal of one byte, then 200 of it by a copy from one byte back."""
     stream = bytes([0, ord("a"), 0xE0, 200 - 9, 0])

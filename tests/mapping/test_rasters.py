@@ -146,6 +146,7 @@ def test_a_nested_raster_comes_as_it_is(tmp_path):
     np.testing.assert_array_equal(window(upside)[0], highest)
 
 
+@pytest.mark.nojit
 @settings(max_examples=25, deadline=None)
 @given(
     step=st.tuples(st.sampled_from([0.5, 0.7, 1.0, 1.75, 3.0]), st.sampled_from([0.5, 1.0, 2.3])),

@@ -21,6 +21,8 @@ from utm.mapping.ingest.returns import (
     sorted_into_tiles,
 )
 
+pytestmark = pytest.mark.nojit
+
 FEW = settings(max_examples=80, deadline=None)
 
 

@@ -16,6 +16,8 @@ from utm.mapping.ingest.entered import Entered
 from utm.mapping.ingest.grid import TILE, Grid
 from utm.mapping.ingest.solids import polygons_to_cells, spans_to_cells
 
+pytestmark = pytest.mark.nojit
+
 GRID = Grid(0.0, 0.0, 1.0, 14, 11)
 # On and beside the edges of cells, inside the grid and beyond it
 coordinate = st.one_of(st.integers(-3, 17).map(float), st.floats(-3, 17, allow_nan=False))

@@ -9,6 +9,8 @@ from utm.mapping.ingest.parameters import Parameters
 from utm.mapping.ingest.suspects import ALONE, BELOW, SUSPECT, judge, suspects_of
 from utm.mapping.mapfile import RunKind
 
+pytestmark = pytest.mark.nojit
+
 
 def slow_judge(ix, iy, up, terrain, seen, below_m, alone_m, radius):
     """Everything seen so far as a list; no early way out."""
