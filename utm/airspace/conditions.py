@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from utm.airspace.documents import read_wind_levels
 from utm.airspace.space import Skies
-from utm.core import Columns, FlightSpace, lowest_clear
+from utm.core import Columns, FlightSpace, layers, lowest_clear
 from utm.errors import InputError, StoreError
 from utm.mapping import CityMap
 from utm.model import CALM, PLAIN, Conditions, CostLayer, Datum, LayerKind, Wind
@@ -217,14 +217,10 @@ def factor_for(conditions: Conditions, skies: Skies, columns: Columns, space: Fl
     """
     if not conditions.layers:
         return None
-    from utm.core import layers
-
     return layers.combined(*(_factor(layer, skies, columns, space) for layer in conditions.layers))
 
 
 def _factor(layer: CostLayer, skies: Skies, columns: Columns, space: FlightSpace) -> NDArray:
-    from utm.core import layers
-
     if layer.kind is LayerKind.OBSTACLES:
         return layers.near_obstacles(
             _distance_at_least(skies, columns, space), skies.rules.clearance_m * _OBSTACLES_WITHIN, layer.weight
