@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: help setup demo test lint format sample bench bench-map slow px4 lock clean
+.PHONY: help setup demo test nojit lint format sample bench bench-source bench-planner bench-warframe bench-map slow px4 lock clean
 .DEFAULT_GOAL := help
 PYTHON_FILES := utm sims tests benchmarks data tools
 bin := .venv/bin
@@ -15,8 +15,12 @@ setup: .venv/ready ## Make .venv with the package in it
 demo: setup ## From a drone survey to two flown sky roads, under out/demo
 	@$(bin)/utm demo
 
-test: lint ## Lint, import contract, tests
+test: lint ## Lint, import contract, tests, and those of kernels once more without the compiler
 	@$(bin)/python -m pytest -q
+	@NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest -q -m nojit
+
+nojit: setup ## The tests of kernels as plain Python; fails when a kernel was never called
+	@NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest -q -m nojit
 
 lint: setup ## Style and the import contract of the house
 	@$(bin)/ruff check $(PYTHON_FILES)
@@ -35,14 +39,25 @@ px4: setup ## The tests that need a real PX4 SITL
 sample: setup ## Make the sample city again
 	@$(bin)/python data/sample_dsm/generate.py --out data/sample_dsm
 
-bench: setup ## Benchmarks, peers side by side
-	@$(bin)/python -m pytest benchmarks -q --benchmark-only
+bench: setup ## Benchmarks, peers side by side: minutes (peers that are not installed are skipped, with the reason)
+	@$(bin)/python -m pytest benchmarks -q --benchmark-only --benchmark-timer=time.process_time \
+	  --benchmark-columns=median,mean,max,rounds --benchmark-sort=mean
+
+bench-source: setup ## One more peer of the benchmarks, which is built here: needs a C++ compiler
+	@if command -v uv >/dev/null; then uv pip install --quiet --python $(bin)/python --constraint constraints.txt -e '.[bench-source]'; \
+	  else $(bin)/python -m pip install --quiet --constraint constraints.txt -e '.[bench-source]'; fi
+
+bench-planner: setup ## Figures of the planner, into docs/benchmarks-planner.md: twelve minutes of a quiet machine
+	@$(bin)/python -m benchmarks.planner_figures
+
+bench-warframe: setup ## All 30,000 published questions, lengths compared
+	@$(bin)/python -m benchmarks.warframe
 
 bench-map: setup ## Figures of city maps, into docs/benchmarks-map.md: minutes, and a gigabyte of made surveys in /tmp
 	@for script in map_cloud_speed map_100m_points map_city; do $(bin)/python -m benchmarks.$$script || exit 1; done
 
 lock: ## Pin every dependency again, for all supported Pythons (needs uv)
-	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra sim --extra test --extra bench \
+	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra sim --extra test --extra bench --extra bench-source \
 	  --no-emit-index-url --no-header --no-annotate pyproject.toml -o constraints.txt
 
 clean: ## Remove what was made
