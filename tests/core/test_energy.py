@@ -93,7 +93,8 @@ def test_ground_speed_is_the_most_that_the_airspeed_allows(angle, wind):
         return
     assert np.linalg.norm(speed * track - wind) <= QUAD.max_airspeed_m_s + 1e-9
     if speed < QUAD.cruise_m_s:
-        assert np.linalg.norm((speed + 1e-6) * track - wind) > QUAD.max_airspeed_m_s
+        beyond = speed + 1e-6 if speed > 0 else QUAD.cruise_m_s / 1000  # less is standing
+        assert np.linalg.norm(beyond * track - wind) > QUAD.max_airspeed_m_s - 1e-12
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,8 @@ def test_ground_speed_is_the_most_that_the_airspeed_allows(angle, wind):
         ((7, 0), 8.0),
         ((-7, 0), 8.0),
         ((-10, 0), 5.0),
+        ((-14.98, 0), 0.02),
+        ((-14.999, 0), 0.0),
         ((-15, 0), 0.0),
         ((0, 9), 8.0),
         ((0, 14), math.sqrt(15**2 - 14**2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import math
@@ -16,7 +17,10 @@ from utm.model import Aircraft, Objective
 STEPS = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
 
 
-def half_step(aircraft: Aircraft | None, objective: Objective, cell_m: float, wind, step: tuple[int, ...]) -> float:
+@functools.cache
+def half_step(
+    aircraft: Aircraft | None, objective: Objective, cell_m: float, wind: tuple[float, float], step: tuple[int, ...]
+) -> float:
     """Half of a step in one voxel: its level part flown level, then its vertical part flown vertically; inf where the
     wind is too strong. Metres, seconds or watt-hours."""
     level = cell_m / 2 * math.hypot(step[0], step[1])
@@ -32,7 +36,7 @@ def half_step(aircraft: Aircraft | None, objective: Objective, cell_m: float, wi
         along = track[0] * wind[0] + track[1] * wind[1]
         across_squared = max(strength**2 - along**2, 0.0)
         speed = min(aircraft.cruise_m_s, along + math.sqrt(max(most**2 - across_squared, 0.0)))
-        if speed <= 0:
+        if speed < aircraft.cruise_m_s / 1000:  # standing
             return math.inf
         airspeed = math.hypot(speed * track[0] - wind[0], speed * track[1] - wind[1])
         seconds += level / speed
@@ -52,7 +56,9 @@ def all_half_steps(blocked, factor, aircraft, objective, wind, cell_m) -> dict:
     for cell in itertools.product(*map(range, blocked.shape)):
         if not blocked[cell]:
             for step in STEPS:
-                table[cell, step] = factor[cell] * half_step(aircraft, objective, cell_m, wind[cell], step)
+                table[cell, step] = factor[cell] * half_step(
+                    aircraft, objective, cell_m, tuple(wind[cell].tolist()), step
+                )
     return table
 
 

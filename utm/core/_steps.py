@@ -10,17 +10,13 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from utm.core.energy import level_rates, vertical_rates
 from utm.model import Aircraft, Objective
 
 #: (26, 3) the steps.
 STEPS = np.array([step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)], np.int64)
-
-#: A step dearer than this many times the cheapest one is none: an aircraft that makes a ten-thousandth of its speed
-#: over the ground is standing.
-DEAREST_STEP = 1e4
 
 
 def _box_bits(step: tuple[int, ...]) -> int:
@@ -77,11 +73,27 @@ def half_costs(
     """(..., 26, 2) half of each step in winds (..., 2): level part and vertical part, in metres, seconds or
     watt-hours. Infinite in both where the step cannot be flown."""
     level, vertical = direction_rates(aircraft, objective, STEPS * (cell_m / 2), wind[..., None, :])
-    halves = np.stack([level, vertical], axis=-1)
-    total = halves.sum(-1)
-    least = total.min(initial=np.inf)
-    halves[~(total <= DEAREST_STEP * least)] = np.inf
-    return halves
+    impossible = np.isinf(level + vertical)
+    level, vertical = np.where(impossible, np.inf, level), np.where(impossible, np.inf, vertical)
+    return np.stack([level, vertical], axis=-1)
+
+
+def step_costs(
+    aircraft: Aircraft | None, objective: Objective, cell_m: float, wind_m_s: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """What each of the 26 `STEPS` costs where factor and wind are the same at both ends.
+
+    Args:
+        aircraft: may be None for the length without wind.
+        objective: the unit: metres, seconds or watt-hours.
+        cell_m: side of a voxel.
+        wind_m_s: (..., 2) east and north; None is calm.
+
+    Returns:
+        (..., 26), infinite where the wind is too strong.
+    """
+    wind = np.zeros(2) if wind_m_s is None else np.asarray(wind_m_s, np.float64)
+    return 2 * half_costs(aircraft, objective, cell_m, wind).sum(-1)
 
 
 def dual_vectors(least: NDArray[np.int64]) -> NDArray[np.int64]:

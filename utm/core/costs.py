@@ -3,9 +3,12 @@
 A* over 26 neighbours, always optimal for the stated cost: half a step in each of its two voxels, each half in the wind
 of its voxel and times its factor (`utm.core._steps`). What differs from the plain search (`utm.core.grid`):
 
-- Costs are integers again, the cheapest step 2**32 of them (less in volumes of more than 10**5 voxels across), so a
-  way is within 1e-9 of the optimum. Rounding is monotone, so the least factor and the least winds bound every rounded
-  step exactly, and the estimate, a maximum of integer linear functions, is exactly consistent.
+- Costs are integers again, the cheapest step 2**32 of them (fewer where the dearest step costs 10**7 times as much, or
+  a volume is 10**6 voxels across), so a way is within 1e-9 of the optimum. Rounding is monotone, so the least factor
+  and the least winds bound every rounded step exactly, and the estimates are exactly consistent.
+- Two estimates, the greater of which counts: linear functions that bound every row of steps (`dual_vectors`), and,
+  where factors lie over the ground, the cheapest way as seen from above, every column at its least factor (`_reach`).
+  On city M with factors for people the second leaves 29,000 expansions of 1,450,000.
 - A voxel keeps two words, cost and (query, closed, way back), side by side in one line of the cache.
 - Nothing is pruned: with costs that differ from voxel to voxel every one of the 26 steps may matter.
 - The ring of buckets is as long as the dearest step asks for.
@@ -24,16 +27,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core._jit import kernel, point, read_only
-from utm.core._steps import NEEDS, STEPS, by_octant, direction_rates, dual_vectors, half_costs
+from utm.core._steps import NEEDS, STEPS, by_octant, direction_rates, dual_vectors, half_costs, step_costs
 from utm.core._walls import SPAN, walls
 from utm.core.sight import segment_clear
 from utm.errors import NoPath
 from utm.model import Aircraft, Objective
 
+__all__ = ["STEPS", "CostPath", "CostPlanner", "shorten_by_cost", "step_costs"]
+
 #: A voxel that shall cost more than ten thousand times the length should be blocked; sums of integers stay below 2**62.
 _MOST_FACTOR = 1e4
 _BITS = 32  # the cheapest step is 2**_BITS units
-_ROOM = 60  # bits for the estimate across the whole volume
+_ROOM = 60  # bits for the estimate across the whole volume, and for the dearest step
 _FAR = 1 << 61
 _FOUND, _NO_WAY, _QUEUE_FULL, _TOO_DEAR = 1, 2, 3, 4
 _START = 26
@@ -171,7 +176,9 @@ class CostPlanner:
         # A step that the wind forbids everywhere needs no bound: any finite one holds.
         least = np.where(possible, least, least.max(initial=1.0, where=possible))
         cheapest, dearest = least.sum(-1).min(), least.sum(-1).max()
-        bits = min(_BITS, _ROOM - math.ceil(math.log2(8 * dearest / cheapest * sum(self.shape))))
+        flown = halves.sum(-1)
+        longest = max(8 * dearest * sum(self.shape), 8 * high / low * flown.max(initial=0.0, where=np.isfinite(flown)))
+        bits = min(_BITS, _ROOM - math.ceil(math.log2(longest / cheapest)))
         unit = 2 * low * cheapest / (1 << bits)  # cost of one unit
         bound = 2 * _rounded(low * (least / unit)).sum(-1)
         self._duals, self._dual_counts = (read_only(a) for a in by_octant(dual_vectors(bound)))

@@ -34,6 +34,8 @@ GRAVITY = 9.80665
 #: Newton's method for the induced velocity comes from above, on a convex increasing function, so it falls to the root
 #: without passing it; up to 500 m/s along and 100 m/s up it is reached, to the last bit but one, within 5 steps.
 _NEWTON_STEPS = 6
+#: Slower over the ground than this share of its cruise speed, an aircraft is standing.
+_STANDING = 1e-3
 _WH_PER_J = 1.0 / 3600.0
 #: Abscissae and weights on [0, 1] for the mean over a layer of air in which the wind is linear (Gauss-Legendre).
 _GAUSS_AT, _GAUSS_WEIGHT = (np.polynomial.legendre.leggauss(8) + np.array([[1.0], [0.0]])) / 2
@@ -67,7 +69,7 @@ def ground_speed_m_s(aircraft: Aircraft, track: ArrayLike, wind_m_s: ArrayLike) 
     """Speed over the ground on a level leg: cruise speed, or what the highest airspeed leaves of it.
 
     The cross wind is held off by crabbing, so ``sqrt(max_airspeed^2 - across^2) + along`` is the most there is. It is
-    0 where the track cannot be held: straight into as much wind as there is airspeed, or where the wind is stronger
+    0 where the track cannot be held (less than a thousandth of cruise speed is left), or where the wind is stronger
     than the highest airspeed (also from behind: it could neither stop nor hold above a way point).
 
     Args:
@@ -83,7 +85,8 @@ def ground_speed_m_s(aircraft: Aircraft, track: ArrayLike, wind_m_s: ArrayLike) 
     across = direction[..., 0] * wind[..., 1] - direction[..., 1] * wind[..., 0]
     forward = np.sqrt(np.maximum(aircraft.max_airspeed_m_s**2 - across**2, 0.0))
     speed = np.clip(forward + along, 0.0, aircraft.cruise_m_s)
-    return np.where(np.hypot(wind[..., 0], wind[..., 1]) <= aircraft.max_airspeed_m_s, speed, 0.0)
+    held = np.hypot(wind[..., 0], wind[..., 1]) <= aircraft.max_airspeed_m_s
+    return np.where(held & (speed >= _STANDING * aircraft.cruise_m_s), speed, 0.0)
 
 
 def level_rates(
