@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from utm.airspace.conditions import wind_rows
 from utm.airspace.documents import iso
 from utm.airspace.places import Refusal
@@ -34,12 +36,17 @@ class RouteAnswer:
 
 
 def answer_document(city_map: CityMap, answer: RouteAnswer) -> dict[str, Any]:
-    """The answer to ``utm route --json``. Metres, seconds, watt-hours; ``cost`` is in the unit of its objective."""
+    """The answer to ``utm route --json``. Metres, seconds, watt-hours; ``cost`` is in the unit of its objective.
+
+    ``length_m`` is what is flown in space, climbing and descending included; ``over_ground_m`` is what compares with
+    ``straight_m``, from pad to pad by the way points as the crow flies.
+    """
     route, line = answer.route, answer.line
     energy, tube = route.energy, route.tube
     return {
         "status": "found",
         "length_m": round(route.length_m, 1),
+        "over_ground_m": round(float(np.hypot(*np.diff(route.points_m[:, :2], axis=0).T).sum()), 1),
         "straight_m": round(route.straight_m, 1),
         "flight_s": round(line.end_s - line.start_s, 1),
         "departure": iso(line.start_s),

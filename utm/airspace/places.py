@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from utm.errors import InputError, PlanError, UtmError
 from utm.frames import check_lonlat
 from utm.mapping import CityMap
 from utm.model import FlightPlan, GeoZone, Waypoint
+
+if TYPE_CHECKING:
+    from utm.airspace.relaxation import Relaxation
 
 #: In voxels: a place this near to a face lies on it.
 _ON_FACE = 1e-6
@@ -24,8 +28,10 @@ PAD_TOLERANCE_M = 2.0
 class Refusal(UtmError):
     """The plan cannot be granted as it stands; becomes the reason of a decision."""
 
-    def __init__(self, code: str, sentence: str):
+    def __init__(self, code: str, sentence: str, relaxation: Relaxation | None = None):
         self.code, self.sentence = code, sentence
+        #: The one constraint whose relaxation would open a way; None where none alone would, or nobody asked.
+        self.relaxation = relaxation
         super().__init__(sentence)
 
 

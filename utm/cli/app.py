@@ -24,7 +24,7 @@ _TOP = {
     "zone": ("utm.cli.airspace:zone", "Enter, list and remove geo-zones."),
     "wind": ("utm.cli.conditions:wind", "The forecast wind."),
     "layer": ("utm.cli.conditions:layer", "Cost layers: what makes some air dearer."),
-    "route": ("utm.cli.plan:route", "Find a way; asks nobody, changes nothing."),
+    "route": ("utm.cli.route:route", "Find a way; asks nobody, changes nothing."),
     "plan": ("utm.cli.plan:group", "Submit flight plans and follow what became of them."),
     "fly": ("utm.cli.fly:fly", "Send approved sky roads to drones and follow them."),
     "monitor": ("utm.cli.fly:monitor", "Watch the flights of an airspace."),

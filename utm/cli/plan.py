@@ -1,4 +1,4 @@
-"""``utm plan`` and ``utm route``: ask, and see what became of it."""
+"""``utm plan``: ask, and see what became of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from utm.cli.moments import moment
 from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
-from utm.cli.places import lon_lat, warn_of_newer_map
+from utm.cli.places import warn_of_newer_map
 from utm.errors import InputError, UtmError
 
 
@@ -238,57 +238,6 @@ def schema(as_json) -> None:
     from utm.airspace import flight_plan_schema
 
     write_json(flight_plan_schema())
-
-
-@click.command()
-@click.option("--from", "start", required=True, metavar="LON,LAT", callback=lon_lat, help="Take-off place.")
-@click.option("--to", "goal", required=True, metavar="LON,LAT", callback=lon_lat, help="Landing place.")
-@click.option("--aircraft", default="quad", show_default=True, help="Aircraft class.")
-@click.option("--at", help="Departure, ISO 8601 with zone (default: now).")
-@click.option("--authorise", multiple=True, metavar="ZONE", help="A geo-zone that may be entered; may repeat.")
-@airspace_option
-@json_option
-def route(start, goal, aircraft, at, authorise, airspace_path, as_json) -> None:
-    """Find a way between two places, from surface to surface. Asks nobody, changes nothing.
-
-    \b
-    Example:
-      utm route --from 136.3041,36.3008 --to 136.3305,36.3061
-    """
-    from utm.airspace import Airspace
-    from utm.airspace.publish import route_document
-    from utm.model import AIRCRAFT_CLASSES, FlightPlan
-
-    if aircraft not in AIRCRAFT_CLASSES:
-        raise InputError("unknown aircraft class", field="--aircraft", value=aircraft, mend=", ".join(AIRCRAFT_CLASSES))
-    departure = time.time() if at is None else moment(at, "--at")
-    with Airspace.open(airspace_path) as airspace:
-        warn_of_newer_map(airspace)
-        plan = FlightPlan(
-            id="route",
-            operator="route",
-            aircraft=AIRCRAFT_CLASSES[aircraft],
-            origin=airspace.pad_at(*start),
-            destination=airspace.pad_at(*goal),
-            earliest_departure_s=departure,
-            latest_departure_s=departure,
-            authorisations=authorise,
-        )
-        way, line, clearances = airspace.route(plan)
-        points = route_document(airspace.city_map, line)
-    document = {
-        "length_m": round(way.length_m, 1),
-        "flight_s": round(way.flight_s, 1),
-        "expansions": way.expansions,
-        "zones_avoided": list(way.zones),
-        "clearances": {name: round(value, 2) for name, value in clearances.items()},
-        "route": points,
-    }
-    if as_json:
-        write_json(document)
-        return
-    _print_route(points)
-    click.echo(f"{document['length_m']:.0f} m, {document['flight_s']:.0f} s; {_kept(document['clearances'])}")
 
 
 def _departing(plan, depart: str):

@@ -227,22 +227,21 @@ def summary(document: dict[str, Any]) -> dict[str, str]:
     """The way in words, by what each line is about."""
     energy, kept, tube, search = (document[name] for name in ("energy", "clearances", "tube", "search"))
     avoided, least = document["zones_avoided"], document["objective"]
-    longer = document["length_m"] / document["straight_m"] - 1
+    longer = document["over_ground_m"] / document["straight_m"] - 1
     minutes, seconds = divmod(round(document["flight_s"]), 60)
     return {
-        "length": f"{document['length_m']:,.0f} m, {longer:+.1%} against the straight line of "
-        f"{document['straight_m']:,.0f} m",
+        "length": f"{document['length_m']:,.0f} m; over the ground {document['over_ground_m']:,.0f} m, {longer:+.1%} "
+        f"against the straight line of {document['straight_m']:,.0f} m",
         "time": f"{minutes} min {seconds:02d} s, from {_clock(document['departure'])} to "
         f"{_clock(document['arrival'])} UTC",
         "energy": f"{energy['used_wh']:.1f} of {energy['usable_wh']:.1f} Wh usable; {energy['left_share']:.0%} of the "
         f"battery left at the end, {energy['reserve_wh'] / energy['battery_wh']:.0%} is the reserve",
         "keeps": f"{kept['obstacle_m']:.0f} m from every object, {kept['floor_m']:.0f} m of air under the corridor, "
         f"{kept['ceiling_m']:.0f} m below the ceiling",
-        "flown": f"within {tube['horizontal_m']:.1f} m across, {tube['vertical_m']:.1f} m in height and "
-        f"{tube['time_s']:.1f} s of these points",
+        "flown": f"within {tube['horizontal_m']:.1f} m across and {tube['vertical_m']:.1f} m in height of these points",
         "zones": f"kept out of {', '.join(avoided)}" if avoided else "none in force",
         "wind": _wind_words(document["wind"]),
-        "least": f"{least}, {document['cost']:,.1f} {_UNITS[least]}{_layer_words(document)}",
+        "least": f"{least}, {document['cost']:,.1f} {_UNITS[least]} between the columns{_layer_words(document)}",
         "search": f"{search['expansions']:,} voxels of {search['voxel_m']:g} m opened",
     }
 

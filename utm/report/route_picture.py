@@ -94,7 +94,7 @@ def subtitle(way: Way) -> str:
     told, kept = way.document, way.document["clearances"]
     minutes, seconds = divmod(round(told["flight_s"]), 60)
     return (
-        f"{told['length_m']:,.0f} m, {told['length_m'] / told['straight_m'] - 1:+.1%} against the straight line; "
+        f"{told['length_m']:,.0f} m, {told['over_ground_m'] / told['straight_m'] - 1:+.1%} against the straight line; "
         f"{minutes} min {seconds:02d} s; {told['energy']['used_wh']:.1f} of {told['energy']['usable_wh']:.0f} Wh; "
         f"{kept['obstacle_m']:.0f} m from every object, {kept['ceiling_m']:.0f} m below the ceiling"
     )

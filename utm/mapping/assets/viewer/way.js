@@ -2,8 +2,8 @@
 // lines to the ground, places, and zones as glass. There only when the page carries one (`city.way`).
 
 import {
-  BufferGeometry, CircleGeometry, DoubleSide, Float32BufferAttribute, Group, LineBasicMaterial, LineSegments, Mesh,
-  MeshBasicMaterial, Vector3,
+  BufferGeometry, CircleGeometry, Color, DoubleSide, Float32BufferAttribute, Group, LineBasicMaterial, LineSegments, Mesh,
+  MeshBasicMaterial, SRGBColorSpace, Vector3,
 } from "three";
 import { Line2 } from "three/examples/jsm/lines/Line2.js";
 import { LineGeometry } from "three/examples/jsm/lines/LineGeometry.js";
@@ -71,7 +71,7 @@ export function buildWay(city, labels) {
 function line(way, at) {
   const shape = new LineGeometry();
   shape.setPositions(way.points.flatMap(at));
-  shape.setColors(way.colours.flat());
+  shape.setColors(way.colours.flatMap((rgb) => new Color().setRGB(...rgb, SRGBColorSpace).toArray()));
   return [[9, true, 1, 10, 0xffffff], [5, true, 1, 11], [5, false, 0.28, 12]].map(([linewidth, depthTest, opacity, order, color]) => {
     const made = new Line2(shape, new LineMaterial({
       linewidth, depthTest, opacity, transparent: true, depthWrite: false, vertexColors: color === undefined, color: color ?? 0xffffff,
