@@ -86,15 +86,20 @@ def corner_triangles(points_m: ArrayLike, aircraft: Aircraft, wind: Wind = CALM)
 def rounded(points_m: ArrayLike, aircraft: Aircraft, wind: Wind = CALM) -> NDArray[np.float64]:
     """(m, 3) the way that is flown, arcs as chords at most 5 cm inside of them: to measure clearances along.
 
+    Points at which it goes straight on are left out, so that the first and the last piece are the whole columns.
+
     Raises:
         CannotFly, ValueError: as `tube_of`.
     """
     legs = planned_legs(points_m, aircraft, wind)
     arcs = {n: _arc(turn, triangle) for n, turn, triangle in _turns(legs)}
-    way = [legs[0].start_m[None]]
+    way = [legs[0].start_m]
     for n, leg in enumerate(legs):
-        way.append(arcs.get(n, leg.end_m[None]))
-    return np.vstack(way)
+        if n in arcs:
+            way.extend(arcs[n])
+        elif leg.final_m_s == 0:
+            way.append(leg.end_m)
+    return np.array(way)
 
 
 def _turns(legs: tuple[PlannedLeg, ...]) -> Iterator[tuple[int, float, NDArray[np.float64]]]:
