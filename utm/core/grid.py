@@ -23,7 +23,8 @@ from utm.core._moves import moves
 from utm.core._walls import SPAN, walls
 from utm.errors import NoPath
 
-_PAGE = 512  # words
+_BLOCK = (8, 8, 4)  # voxels whose words share a page
+_PAGE = 2 * math.prod(_BLOCK)  # words: 4 kB
 _TURN = 256  # Voxels that a side expands before the other may; 16 to 1024 are as good, and 1 costs 5 %.
 
 
@@ -46,8 +47,8 @@ class GridPlanner:
     everything compiled. Each thread at work has a workspace of its own, kept for the next query, and the interpreter
     is free meanwhile. The answer to a question depends on nothing asked before or beside it.
 
-    Memory is one bit per voxel, plus the pages (4 kB, 256 voxels along a column and beside it) that the searches of a
-    workspace reach.
+    Memory is one bit per voxel, plus a page of 4 kB for every 8 x 8 x 4 voxels that the searches of a workspace
+    reach.
 
     Args:
         blocked: (nx, ny, nz) booleans. What lies outside is blocked.
@@ -77,6 +78,7 @@ class GridPlanner:
         self.walls = walls(volume)
         steps, needs, _, detours, ends = moves(COSTS, self.corner_cutting)
         self._moves = steps, needs, detours, ends
+        self._places, self._count = _layout(self.shape)
         self._turn = _TURN
         self._lock = threading.Lock()
         self._workspaces: list[_Workspace] = []
@@ -118,7 +120,7 @@ class GridPlanner:
             status, meeting, expansions, space.queue = explore(
                 self.walls,
                 space.words,
-                self.shape,
+                self._places,
                 query,
                 np.array([start, goal], np.int64),
                 self._turn,
@@ -131,7 +133,7 @@ class GridPlanner:
                 raise NoPath(f"there is no way from {start} to {goal}")
             if status == TOO_LONG:
                 raise NoPath(f"every way from {start} to {goal} is longer than {LONGEST} voxels")
-            cells, straight, flat, steep = trace(space.words, self.shape, meeting, self._moves[0])
+            cells, straight, flat, steep = trace(space.words, self._places, meeting, self._moves[0])
         return GridPath(cells, straight + math.sqrt(2) * flat + math.sqrt(3) * steep, expansions)
 
     @contextmanager
@@ -139,7 +141,7 @@ class GridPlanner:
         """A workspace that nobody else uses; the one given back last, whose memory is warm."""
         with self._lock:
             if not self._idle:
-                self._workspaces.append(_Workspace(math.prod(self.shape)))
+                self._workspaces.append(_Workspace(self._count))
                 self._idle.append(self._workspaces[-1])
             space = self._idle.pop()
         try:
@@ -153,7 +155,7 @@ class GridPlanner:
 class _Workspace:
     """What one search writes; see `utm.core._astar.explore`."""
 
-    voxels: int
+    count: int
     query: int = 0
     words: NDArray[np.int64] = field(init=False)
     queue: NDArray[np.int64] = field(default_factory=lambda: np.zeros((1 << 14, 2), np.int64))
@@ -161,20 +163,19 @@ class _Workspace:
     onward: NDArray[np.int8] = field(default_factory=lambda: np.zeros((1 << 12, 27), np.int8))
 
     def __post_init__(self) -> None:
-        self.words = _untouched(2 * self.voxels)
+        self.words = _untouched(self.count)
 
     def next_query(self) -> int:
         """The number of a new query: larger than any that the words hold."""
         if self.query == QUERIES:
-            self.words, self.query = _untouched(2 * self.voxels), 0
+            self.words, self.query = _untouched(self.count), 0
         self.query += 1
         return self.query
 
     @property
     def nbytes(self) -> int:
-        whole = len(self.words) // _PAGE * _PAGE
-        pages = int(self.words[:whole].reshape(-1, _PAGE).any(axis=1).sum()) + bool(self.words[whole:].any())
-        return pages * _PAGE * 8 + self.queue.nbytes + self.known.nbytes + self.onward.nbytes
+        pages = int(self.words.reshape(-1, _PAGE).any(axis=1).sum())
+        return 8 * _PAGE * pages + self.queue.nbytes + self.known.nbytes + self.onward.nbytes
 
 
 def _untouched(count: int) -> NDArray[np.int64]:
@@ -187,3 +188,15 @@ def _untouched(count: int) -> NDArray[np.int64]:
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(memory, np.int64)
+
+
+def _layout(shape: tuple[int, int, int]) -> tuple[tuple[NDArray[np.int64], ...], int]:
+    """Where the words of a voxel lie, as one summand for each coordinate (for the second side 1 more), and how many
+    there are. A page holds both words of 8 x 8 x 4 voxels: a search that spreads sideways through a column of 64
+    takes a third of the memory that it takes in the order of the volume, and no more time."""
+    blocks = [-(-n // side) for n, side in zip(shape, _BLOCK, strict=True)]
+    places = []
+    for axis, side in enumerate(_BLOCK):
+        block, inside = np.divmod(np.arange(shape[axis]), side)
+        places.append(block * math.prod(blocks[axis + 1 :]) * _PAGE + inside * math.prod(_BLOCK[axis + 1 :]) * 2)
+    return tuple(places), math.prod(blocks) * _PAGE
