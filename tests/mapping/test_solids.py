@@ -148,6 +148,12 @@ def test_a_polygon_larger_than_the_map_and_one_far_away():
     assert set(huge.values()) == {(3.0, 3.0)}
 
 
+def test_more_cells_than_the_first_table_holds():
+    grid = Grid(0.0, 0.0, 1.0, 60, 50)
+    found = one_polygon([(-1.0, -1.0, 3.0), (61.0, -1.0, 3.0), (61.0, 51.0, 3.0), (-1.0, 51.0, 3.0)], grid=grid)
+    assert found == {(ix, iy): (3.0, 3.0) for ix in range(60) for iy in range(50)}
+
+
 def test_too_many_cells_are_refused(monkeypatch):
     monkeypatch.setattr(solids, "MAX_ROWS", 1024)
     grid = Grid(0.0, 0.0, 1.0, 200, 200)
