@@ -529,6 +529,7 @@ def ovn_of(intent: OperationalIntent) -> str:
             line.enu_m.tolist(),
             [intent.corridor.half_width_m, intent.corridor.below_m, intent.corridor.above_m],
             [intent.corridor.time_tolerance_s, intent.corridor.pad_hold_s],
+            [intent.corridor.tube.horizontal_m, intent.corridor.tube.vertical_m],
         ],
         sort_keys=True,
     )
