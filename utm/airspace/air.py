@@ -13,20 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from utm.airspace.places import Place, Refusal, check_zone
 from utm.airspace.space import Skies
 from utm.airspace.zones import keep_out
-from utm.core.relax import (
-    DEEP,
-    HIGH,
-    Gaps,
-    Sides,
-    clearance_at,
-    cuts_of,
-    gaps_of,
-    layers_of,
-    least_lack,
-    least_raise,
-    reached,
-    sides,
-)
+from utm.core.gaps import DEEP, HIGH, Gaps, cuts_of, gaps_of, layers_of
+from utm.core.relax import Sides, clearance_at, least_lack, least_raise, reached, sides
 from utm.model import GeoZone
 
 #: In voxels: a place this near to a face lies on it, as for `utm.airspace.places.column_top`.

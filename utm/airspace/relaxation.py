@@ -29,7 +29,7 @@ from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, pad_obstacle_m
 from utm.airspace.routing import find_route
 from utm.airspace.space import Skies
 from utm.airspace.zones import active_intervals, in_the_way
-from utm.core.relax import Gaps
+from utm.core.gaps import Gaps
 from utm.errors import CannotFly
 from utm.model import Conditions, FlightPlan, GeoZone, Restriction, RuleSet
 
