@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.warframe import MAPS, read
 from tests.oracles.grid import distances, path_length, step_allowed
+from tests.repo import shared_data
 from utm.core import GridPlanner
 from utm.core._astar import COSTS, QUERIES
 from utm.core._moves import moves
 from utm.errors import NoPath
-
-WARFRAME = Path(os.environ.get("UTM_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "warframe"
 
 
 def random_volume(rng, shape, share):
@@ -117,20 +114,14 @@ def test_whole_numbers_stand_for_the_roots():
     assert abs(three / one - np.sqrt(3)) < 1e-10
 
 
-@pytest.mark.parametrize("name", ["Simple", "Complex"])
+@pytest.mark.parametrize("name", MAPS)
 def test_published_optimal_lengths(name):
-    if not WARFRAME.is_dir():
-        pytest.skip(f"the warframe maps are not at {WARFRAME} (set UTM_SHARED_DATA)")
-    with (WARFRAME / f"{name}.3dmap").open() as file:
-        shape = tuple(int(word) for word in file.readline().split()[1:])
-        walls = np.loadtxt(file, dtype=np.int64)
-    blocked = np.zeros(shape, bool)
-    blocked[tuple(walls.T)] = True
-    planner = GridPlanner(blocked)
-    scenarios = np.loadtxt(WARFRAME / f"{name}.3dmap.3dscen", skiprows=2, max_rows=2000)
-    assert len(scenarios) == 2000
-    costs = np.array([planner.path(row[:3].astype(int), row[3:6].astype(int)).cost for row in scenarios])
-    np.testing.assert_allclose(costs, scenarios[:, 6], rtol=0, atol=1e-5)
+    """A tenth of them; `benchmarks/warframe.py` asks them all."""
+    questions = read(shared_data("warframe"), name, every=10)
+    assert len(questions.starts) == 1000
+    planner = GridPlanner(questions.blocked)
+    costs = [planner.path(*ends).cost for ends in zip(questions.starts, questions.goals, strict=True)]
+    np.testing.assert_allclose(costs, questions.lengths, rtol=0, atol=1e-5)
 
 
 def test_corner_cutting_is_what_the_name_says():
@@ -196,30 +187,6 @@ def test_any_memory_layout_of_the_volume(flavour):
     else:
         other = np.repeat(blocked, 2, axis=2)[:, :, ::2]
     assert GridPlanner(other).path((0, 0, 0), (8, 7, 69)).cost == expected
-
-
-def test_threads_take_turns():
-    blocked = random_volume(np.random.default_rng(7), (30, 30, 30), 0.3)
-    free = np.argwhere(~blocked)
-    planner = GridPlanner(blocked)
-    pairs = np.random.default_rng(8).integers(0, len(free), (40, 2))
-
-    def costs(into):
-        for a, b in pairs:
-            try:
-                into.append(planner.path(free[a], free[b]).cost)
-            except NoPath:
-                into.append(np.inf)
-
-    results = [[], []]
-    threads = [threading.Thread(target=costs, args=(result,)) for result in results]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    alone = []
-    costs(alone)
-    assert results == [alone, alone]
 
 
 def test_blocked_ends_are_no_way():
