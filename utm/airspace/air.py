@@ -19,8 +19,6 @@ from utm.model import GeoZone
 
 #: In voxels: a place this near to a face lies on it, as for `utm.airspace.places.column_top`.
 _ON_FACE = 1e-6
-#: A relaxation is told this much larger than the figure found: flight spaces are cut in float32.
-_ROUNDING_M = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ class Air:
             needed = max(needed, top * self.cell_m - roof)
         for one, other in itertools.pairwise(stations):
             needed = max(needed, least_raise(gaps, self.layers, one.gap, other.gap))
-        return needed + _ROUNDING_M
+        return needed
 
     def clearance_left_m(self) -> float:
         """The largest clearance with which there is a way, all else as it is (metres; 0 or less if there is none)."""
@@ -180,7 +178,7 @@ class Air:
             stations.append(self._in_gap(gaps, place, layer))
         for one, other in itertools.pairwise(stations):
             lack = max(lack, least_lack(gaps, self.layers, self.columns, clearance, one.gap, other.gap))
-        left = clearance - lack - _ROUNDING_M
+        left = clearance - lack
         # Where a column would then end below a zone, it is another column, of which nothing is known here.
         return left if left > below else 0.0
 

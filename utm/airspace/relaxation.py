@@ -41,8 +41,9 @@ _PAD_WITHIN_M = 600.0
 _MOST_PADS = 2000
 #: How many other places a way is sought from.
 _MOST_MOVES = 6
-#: Beyond the least by which ceiling or clearance must give for the air to be joined: room for turns, metres.
-_MORE_M = (0.0, 1.0, 2.0, 4.0, 8.0)
+#: Beyond the least by which ceiling or clearance must give for the air to be joined (metres): a decimetre, for floors
+#: are rounded up to float32; then room for turns.
+_MORE_M = (0.0, 0.1, 1.0, 2.0, 4.0, 8.0)
 #: Ground rises by less than this where it is called open.
 _OPEN_M = 0.5
 
@@ -164,8 +165,7 @@ def _after_a_zone(trial: Trial) -> Relaxation | None:
             return None
         zone = air.zones[number]
         still = in_the_way(air.zones, plan, departs - tolerance, departs + shortest_s + tolerance)
-        ids = {other.id for other in still}
-        if trial.opens(np.array([other.id in ids for other in air.zones], np.bool_)):
+        if trial.opens(np.array([other in still for other in air.zones], np.bool_)):
             return Relaxation(
                 f"zone:{zone.id}",
                 f"{zone.name} ({zone.id}) ends at {clock(end, zone, departure_s)} ({zone.timezone}): a departure from "
@@ -224,13 +224,10 @@ def listed(words: Sequence[str]) -> str:
 
 
 def _who_opens(zones: Sequence[GeoZone]) -> str:
+    it, them = ("it", "authority that set it") if len(zones) == 1 else ("them", "authorities that set them")
     if all(zone.restriction is not Restriction.PROHIBITED for zone in zones):
-        return "With an authorisation the flight finds a way: apply for it to whoever set the zone."
-    return (
-        "Lifted, it would leave a way: only the authority that set it can do that."
-        if len(zones) == 1
-        else ("Lifted, they would leave a way: only the authorities that set them can do that.")
-    )
+        return f"With an authorisation for {it} there is a way: ask the {them} for one."
+    return f"Without {it} there is a way; only the {them} can lift {it}."
 
 
 def moved(trial: Trial, index: int) -> Relaxation | None:
@@ -280,7 +277,7 @@ def _pad_words(air: Air, place: Place, spot: Place) -> Relaxation:
         place.name,
         f"{verb} open ground {metres:.0f} m away, at {lon:.6f}, {lat:.6f} (lon, lat), there is a way: move the "
         f"{place.name} there.",
-        metres,
+        round(metres, 1),
         "m",
     )
 
@@ -293,7 +290,7 @@ def _heights(air: Air, gaps: Gaps, place: Place) -> Iterator[Place]:
 
 
 def _height_words(air: Air, place: Place, spot: Place) -> Relaxation:
-    metres = abs(spot.up_m - place.up_m)
+    metres = round(abs(spot.up_m - place.up_m), 1)
     higher = "higher" if spot.up_m > place.up_m else "lower"
     number = place.name.split(".")[1]
     sentence = f"With way point {number} {metres:.1f} m {higher} there is a way through it."
@@ -307,9 +304,9 @@ def _law(trial: Trial) -> Relaxation | None:
     raised, left = air.raise_needed_m(), air.clearance_left_m()
     candidates = []
     if math.isfinite(raised):
-        candidates.append((raised / rules.ceiling_above_terrain_m, "ceiling", math.ceil(raised * 10) / 10))
+        candidates.append((raised / rules.ceiling_above_terrain_m, "ceiling", _decimetres(raised)))
     if left > 0.0:
-        less = math.ceil((rules.clearance_m - left) * 10) / 10
+        less = _decimetres(rules.clearance_m - left)
         candidates.append((less / rules.clearance_m, "clearance", less))
     for _, kind, least in sorted(candidates):
         for more in _MORE_M:
@@ -324,6 +321,11 @@ def _law(trial: Trial) -> Relaxation | None:
                 if trial.finds(skies=Skies(skies.city_map, nearer)):
                     return _clearance_words(rules, amount)
     return None
+
+
+def _decimetres(metres: float) -> float:
+    """Rounded up; at least one, for a rule that gives by nothing does not give."""
+    return max(math.ceil(metres * 10 - 1e-6), 1) / 10
 
 
 def _ceiling_words(rules: RuleSet, raised_m: float) -> Relaxation:
