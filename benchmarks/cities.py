@@ -53,6 +53,21 @@ def under_ceiling(town: City, ceiling_m: float, *, seed: int, pairs: int = 50) -
     return City(np.ascontiguousarray(blocked), starts, goals)
 
 
+def with_overhangs(town: City, *, seed: int, pairs: int = 50) -> City:
+    """The same town with 150 decks across its streets and above its roofs, air below them: 40 to 120 m long, 10 to
+    20 m wide, 4 m thick, at 10 to 60 m."""
+    rng = np.random.default_rng(seed)
+    blocked = town.blocked.copy()
+    for _ in range(150):
+        sides = rng.uniform((40.0, 10.0), (120.0, 20.0))[:: rng.choice([-1, 1])]
+        nx, ny = (round(side / CELL_M) for side in sides)
+        x, y = rng.integers(0, (max(blocked.shape[0] - nx, 1), max(blocked.shape[1] - ny, 1)))
+        z = round(rng.uniform(10.0, 60.0) / CELL_M)
+        blocked[x : x + nx, y : y + ny, z : z + 2] = True
+    starts, goals = _questions(blocked, pairs, rng)
+    return City(blocked, starts, goals)
+
+
 def _stripes(cells: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Blocks along one axis, as (first, end) cells; between them are streets."""
     blocks, at = [], 0

@@ -6,7 +6,8 @@ import functools
 
 import pytest
 
-from benchmarks.peers import INSTANCES, PEERS, Optimum, Peer, instance
+from benchmarks.peers import INSTANCES, PEERS, Peer, instance
+from benchmarks.race import Optimum
 
 _PAIRS = [(name, peer) for name in INSTANCES for peer in PEERS if name in peer.questions]
 

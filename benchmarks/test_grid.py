@@ -12,7 +12,8 @@ import time
 
 import numpy as np
 
-from benchmarks.peers import PEERS, Lap, Problem, judge
+from benchmarks.peers import PEERS, Problem
+from benchmarks.race import Lap, judge
 
 
 def test_peer(benchmark, contest):
