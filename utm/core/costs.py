@@ -6,12 +6,12 @@ of its voxel and times its factor (`utm.core._steps`). What differs from the pla
 - Costs are integers again, the cheapest step 2**32 of them (fewer where the dearest step costs 10**7 times as much, or
   a volume is 10**6 voxels across), so a way is within 1e-9 of the optimum. Rounding is monotone, so the least factor
   and the least winds bound every rounded step exactly, and the estimates are exactly consistent.
-- Two estimates, the greater of which counts: linear functions that bound every row of steps (`dual_vectors`), and,
-  where factors lie over the ground, the cheapest way as seen from above, every column at its least factor (`_reach`).
-  On city M with factors for people the second leaves 29,000 expansions of 1,450,000.
-- A voxel keeps two words, cost and (query, closed, way back), side by side in one line of the cache.
-- Nothing is pruned: with costs that differ from voxel to voxel every one of the 26 steps may matter.
-- The ring of buckets is as long as the dearest step asks for.
+- Two estimates, the greater of which counts: linear functions that bound every row of steps
+  (`utm.core._steps.dual_vectors`), and, where factors lie over the ground, the cheapest way as seen from above, every
+  column at its least factor (`utm.core._cheapest.from_above`). On city M with factors for people the second leaves
+  29,000 expansions of 1,450,000.
+- A voxel keeps two words, cost and (query, closed, way back), side by side in one line of the cache. The ring of
+  buckets is as long as the dearest step asks for.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from utm.core._jit import kernel, point, read_only
+from utm.core._cheapest import FOUND, NO_WAY, QUEUE_FULL, TOO_DEAR, explore, trace
+from utm.core._jit import read_only
 from utm.core._steps import NEEDS, STEPS, by_octant, direction_rates, dual_vectors, half_costs, step_costs
-from utm.core._walls import SPAN, walls
-from utm.core.sight import segment_clear
+from utm.core._walls import walls
+from utm.core.shorten import shorten_by_cost
 from utm.errors import NoPath
 from utm.model import Aircraft, Objective
 
@@ -39,18 +39,11 @@ __all__ = ["STEPS", "CostPath", "CostPlanner", "shorten_by_cost", "step_costs"]
 _MOST_FACTOR = 1e4
 _BITS = 32  # the cheapest step is 2**_BITS units
 _ROOM = 60  # bits for the estimate across the whole volume, and for the dearest step
-_FAR = 1 << 61
-_FOUND, _NO_WAY, _QUEUE_FULL, _TOO_DEAR = 1, 2, 3, 4
-_START = 26
-_CLOSED = 1 << 5
-_SPAN = SPAN
 
 #: Above this mean of the least factors of the columns, over the least of all, a look from above pays (measured).
 _WORTHWHILE = 1.02
 
 _BUCKETS_PER_STEP = 128
-_ROUNDING = 1e-12  # sums in another order
-_ROUNDS = 8  # of moving the corners of a shortened way
 _LONGEST_RING = 1 << 16  # buckets; beyond, they get wider, which may open voxels twice but loses nothing
 
 
@@ -122,6 +115,9 @@ class CostPlanner:
         self._query = 0
         self._queue = np.empty((1 << 14, 2), np.int64)
         self._turn = threading.Lock()
+        # So that the first query need not wait for the compiler, or for its cache.
+        self._explored((0, 0, 0), (0, 0, 0), self._halves, self._wind_strides)
+        trace(self._states, self.shape, (0, 0, 0), read_only(STEPS))
 
     def path(self, start: ArrayLike, goal: ArrayLike) -> CostPath:
         """A cheapest way from one voxel (3,) to another.
@@ -136,11 +132,11 @@ class CostPlanner:
                 raise NoPath(f"the {name} {cell} is blocked")
         with self._turn:
             status, expansions = self._explored(first, last, self._halves, self._wind_strides)
-            if status == _TOO_DEAR:
+            if status == TOO_DEAR:
                 raise NoPath(f"every way from {first} to {last} costs more than can be counted; lower the factors")
-            if status == _NO_WAY:
+            if status == NO_WAY:
                 raise NoPath(self._why_not(first, last))
-            cells = _trace(self._states, self.shape, last, read_only(STEPS))
+            cells = trace(self._states, self.shape, last, read_only(STEPS))
         return CostPath(cells, self._cost_of(cells, True), self._cost_of(cells, False), expansions)
 
     def segment_cost(self, points: ArrayLike) -> float:
@@ -195,10 +191,10 @@ class CostPlanner:
         self._columns = self._column_bounds(free, low, least / unit)
 
     def _column_bounds(self, free: NDArray[np.bool_], low: float, least: NDArray[np.float64]) -> tuple[Any, ...]:
-        """What `_reach` needs: the least factor of each column (inf where none is free), the least half of each of the
-        9 steps seen from above, and how much dearer at least every step up and every step down is than its step seen
-        from above. Without columns where they say no more than the least factor of all."""
-        steps = np.ascontiguousarray(STEPS.reshape(-1, 3)[:, :2] + 1) @ np.array([3, 1])
+        """What the look from above needs: the least factor of each column (inf where none is free), the least half of
+        each of the 9 steps seen from above, and how much dearer at least every step up and every step down is than
+        its step seen from above. Without columns where they say no more than the least factor of all."""
+        steps = (STEPS[:, :2] + 1) @ np.array([3, 1])
         above = np.array([least[steps == n, 0].min(initial=np.inf) for n in range(9)])
         above[4] = 0.0
         dearer = []
@@ -224,14 +220,14 @@ class CostPlanner:
         expansions = 0
         while True:
             self._query += 1
-            status, tried = _explore(
+            status, tried = explore(
                 self._walls, self._states, self.shape, self._query, first, last, self._queue, self._ring, self._shift,
                 read_only(STEPS), read_only(NEEDS), halves, wind_strides,
                 read_only(self._factor.reshape(-1)), self._factor_strides, self._duals, self._dual_counts,
                 *self._columns,
             )  # fmt: skip
             expansions += tried
-            if status != _QUEUE_FULL:
+            if status != QUEUE_FULL:
                 return status, expansions
             self._queue = np.empty((len(self._queue) * 4, 2), np.int64)
 
@@ -241,7 +237,7 @@ class CostPlanner:
             return f"there is no way from {first} to {last}"
         calm = np.zeros((1, 26, 2))
         calm[:, :, 0] = self._calm_half
-        if self._explored(first, last, read_only(calm), (0, 0, 0))[0] != _FOUND:
+        if self._explored(first, last, read_only(calm), (0, 0, 0))[0] != FOUND:
             return f"there is no way from {first} to {last}, whatever the wind"
         assert self.aircraft is not None
         return (
@@ -291,118 +287,6 @@ class CostPlanner:
             cells = np.clip(np.floor(at).astype(np.int64) + side, 0, np.array(self.shape) - 1)
             cost = np.maximum(cost, self._rates(cells, displacement_m))
         return float(cost.sum())
-
-
-def shorten_by_cost(planner: CostPlanner, cells: ArrayLike, start: ArrayLike, goal: ArrayLike) -> NDArray[np.float64]:
-    """A path as few straight pieces, clear and never dearer.
-
-    Pieces are joined, and corners moved towards the chord of their neighbours, only where every voxel that is touched
-    is free (`utm.core.segment_clear`) and the integrated cost does not rise. So the result costs no more than the way
-    from start through the centres of the cells to goal.
-
-    Args:
-        planner: whose volume and costs count.
-        cells: (n, 3) the voxels of a path, each a neighbour of the one before.
-        start: (3,) a point in the first voxel, grid coordinates.
-        goal: (3,) a point in the last voxel.
-
-    Returns:
-        (m, 3) corners in grid coordinates from ``start`` to ``goal``, m >= 2.
-
-    Raises:
-        ValueError: start or goal is not in the first or last voxel, or the path is not clear.
-    """
-    first, last = point(start, "start"), point(goal, "goal")
-    path = np.asarray(cells)
-    if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0 or path.dtype.kind not in "iu":
-        raise ValueError(f"cells must be integers (n, 3) with n >= 1, got {path.dtype} of shape {path.shape}")
-    for name, end, cell in (("start", first, path[0]), ("goal", last, path[-1])):
-        if ((end < cell) | (end > cell + 1)).any():
-            raise ValueError(f"the {name} {end.tolist()} does not lie in voxel {cell.tolist()} of the path")
-    corners = _without_repeats([first, *(path + 0.5), last])
-    for a, b in itertools.pairwise(corners):
-        if not segment_clear(planner.blocked, a, b):
-            raise ValueError(f"the path is not clear between {a.tolist()} and {b.tolist()}")
-    pieces = [planner.segment_cost(np.array(pair)) for pair in itertools.pairwise(corners)]
-    along = np.concatenate([[0.0], np.cumsum(pieces)])
-    count = len(corners)
-
-    def joins(i: int, j: int) -> bool:
-        """Whether corner i may be joined to corner j > i."""
-        allowed = (along[j] - along[i]) * (1 + _ROUNDING)
-        return segment_clear(planner.blocked, corners[i], corners[j]) and (
-            planner.segment_cost(np.array([corners[i], corners[j]])) <= allowed
-        )
-
-    forth = _pulled(count, joins)
-    back = [count - 1 - i for i in _pulled(count, lambda i, j: joins(count - 1 - j, count - 1 - i))][::-1]
-    ways = [[corners[i] for i in kept] for kept in (forth, back)]
-    return _tightened(planner, min(ways, key=lambda way: planner.segment_cost(np.array(way))))
-
-
-def _without_repeats(points: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Points without those that are where the one before is; never fewer than two."""
-    kept = [points[0]]
-    kept += [here for before, here in itertools.pairwise(points) if (before != here).any()]
-    return kept if len(kept) > 1 else [points[0], points[-1]]
-
-
-def _pulled(count: int, joins: Callable[[int, int], bool]) -> list[int]:
-    """Indices of the corners that remain when each is joined to a far one: first by steps that double, then by halving
-    between the last that could be joined and the first that could not."""
-    kept = [0]
-    while kept[-1] < count - 1:
-        at = kept[-1]
-        near, far, stride = at + 1, count, 1
-        while near < count - 1 and far == count:
-            trial = min(at + 2 * stride, count - 1)
-            if joins(at, trial):
-                near, stride = trial, 2 * stride
-            else:
-                far = trial
-        while far - near > 1 and far < count:
-            middle = (near + far) // 2
-            if joins(at, middle):
-                near = middle
-            else:
-                far = middle
-        kept.append(near)
-    return kept
-
-
-def _tightened(planner: CostPlanner, way: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Drop corners that cost something or nothing, and move the others towards the chord of their neighbours, by 1,
-    1/2 ... 1/32 of the way, while that is clear and cheaper."""
-    points = list(way)
-
-    def cost(*corners: NDArray[np.float64]) -> float:
-        if all(segment_clear(planner.blocked, a, b) for a, b in itertools.pairwise(corners)):
-            return planner.segment_cost(np.array(corners))
-        return math.inf
-
-    for _ in range(_ROUNDS):
-        moved = False
-        n = 1
-        while n < len(points) - 1:
-            before, here, after = points[n - 1 : n + 2]
-            now = cost(before, here, after)
-            if cost(before, after) <= now * (1 + _ROUNDING):
-                del points[n]
-                moved = True
-                continue
-            chord = after - before
-            foot = before + np.clip((here - before) @ chord / max(chord @ chord, _ROUNDING), 0.0, 1.0) * chord
-            for fraction in (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125):
-                trial = here + fraction * (foot - here)
-                cheaper = cost(before, trial, after)
-                if cheaper < now:
-                    points[n] = trial
-                    moved = moved or cheaper < now * (1 - 1e-4)
-                    break
-            n += 1
-        if not moved:
-            break
-    return np.array(points)
 
 
 def _factors(factor: ArrayLike | None, shape: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -464,246 +348,3 @@ def _strides(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _at(cells: NDArray[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
     """Indices of voxels (n, 3) into an array whose axes of length 1 are broadcast."""
     return tuple(cells[:, axis] if shape[axis] > 1 else np.zeros(len(cells), np.int64) for axis in range(3))
-
-
-@kernel
-def _estimate(
-    x: int, y: int, z: int, goal: Any, duals: Any, counts: Any, reach: Any, ny: int, up: int, down: int
-) -> int:
-    """Least cost from a voxel to the goal, units: the greater of two bounds, each consistent."""
-    dx, dy, dz = goal[0] - x, goal[1] - y, goal[2] - z
-    octant = (4 if dx < 0 else 0) + (2 if dy < 0 else 0) + (1 if dz < 0 else 0)
-    best = np.int64(0)
-    for n in range(counts[octant]):
-        value = duals[octant, n, 0] * dx + duals[octant, n, 1] * dy + duals[octant, n, 2] * dz
-        best = max(best, value)
-    if len(reach) > 0:
-        best = max(best, reach[x * ny + y] + (up * dz if dz > 0 else -down * dz))
-    return best
-
-
-@kernel
-def _reach(shape: Any, start: Any, goal: Any, queue: Any, heads: Any, shift: int, column: Any, above: Any) -> Any:
-    """(status, (columns,) least cost of a way to the goal seen from above, units).
-
-    Dijkstra backwards from the goal over columns, each at its least factor and every step at its cheapest: no step of
-    a way through the volume costs less than the step below it here. It ends a little beyond the start, and what lies
-    farther counts as if it were there, which keeps the bound consistent.
-    """
-    nx, ny = shape[0], shape[1]
-    ring = len(heads) - 1
-    heads[:] = -1
-    reach = np.full(nx * ny, _FAR, np.int64)
-    settled = np.zeros(nx * ny, np.bool_)
-    first, last = start[0] * ny + start[1], goal[0] * ny + goal[1]
-    reach[last] = 0
-    queue[0, 0], queue[0, 1] = last, -1
-    heads[0] = 0
-    fresh, spare, waiting = 1, -1, 1
-    bucket, end = np.int64(0), np.int64(1) << 62
-    while waiting > 0:
-        slot = heads[bucket & ring]
-        while slot < 0:
-            bucket += 1
-            slot = heads[bucket & ring]
-        if end == 1 << 62 and reach[first] < bucket << shift:
-            end = reach[first] + (reach[first] >> 4)
-        if bucket << shift > end:
-            break
-        here = queue[slot, 0]
-        heads[bucket & ring] = queue[slot, 1]
-        queue[slot, 1] = spare
-        spare = slot
-        waiting -= 1
-        if settled[here]:
-            continue
-        settled[here] = True
-        x, y = here // ny, here % ny
-        for e in range(9):
-            u, v = x - (e // 3 - 1), y - (e % 3 - 1)
-            if e == 4 or u < 0 or v < 0 or u >= nx or v >= ny:
-                continue
-            there = u * ny + v
-            if column[there] == np.inf:
-                continue
-            onward = reach[here] + np.int64(column[here] * above[e] + 0.5) + np.int64(column[there] * above[e] + 0.5)
-            if onward < reach[there]:
-                reach[there] = onward
-                settled[there] = False
-                if spare >= 0:
-                    slot = spare
-                    spare = queue[slot, 1]
-                elif fresh < len(queue):
-                    slot = fresh
-                    fresh += 1
-                else:
-                    return _QUEUE_FULL, reach
-                place = (onward >> shift) & ring
-                queue[slot, 0], queue[slot, 1] = there, heads[place]
-                heads[place] = slot
-                waiting += 1
-    if reach[first] == _FAR:
-        return _NO_WAY, reach
-    if waiting > 0:
-        beyond = bucket << shift
-        for here in range(nx * ny):
-            reach[here] = min(reach[here], beyond)
-    return _FOUND, reach
-
-
-@kernel
-def _explore(
-    walls: Any,
-    states: Any,
-    shape: Any,
-    query: int,
-    start: Any,
-    goal: Any,
-    queue: Any,
-    heads: Any,
-    shift: int,
-    steps: Any,
-    needs: Any,
-    halves: Any,
-    wind_strides: Any,
-    factor: Any,
-    factor_strides: Any,
-    duals: Any,
-    dual_counts: Any,
-    column: Any,
-    above: Any,
-    up: int,
-    down: int,
-) -> Any:
-    """Fill states with the ways of one query; returns (status, expansions). Costs are in units.
-
-    states (voxels, 2): cost; query << 6 | closed << 5 | the step that led here. queue (capacity, 2): a pool of
-    entries (packed voxel, next entry of the same bucket or -1). heads (ring,): scratch; a bucket is 2**shift units
-    wide, and the ring wider than any step changes cost plus estimate. halves (places, 26, 2): units at factor 1.
-    """
-    ny, nz = shape[1], shape[2]
-    ring = len(heads) - 1
-    heads[:] = -1
-    gx, gy, gz = goal[0], goal[1], goal[2]
-    target = (gx * ny + gy) * nz + gz
-    capacity = len(queue)
-
-    x, y, z = start[0], start[1], start[2]
-    here = (x * ny + y) * nz + z
-    states[here, 0], states[here, 1] = 0, (query << 6) | _START
-    if here == target:
-        return _FOUND, 0
-    reach = np.empty(0, np.int64)
-    if len(column) > 0:
-        status, reach = _reach(shape, start, goal, queue, heads, shift, column, above)
-        if status != _FOUND:
-            return status, 0
-        heads[:] = -1
-    floor = _estimate(x, y, z, goal, duals, dual_counts, reach, ny, up, down)
-    bucket = floor >> shift
-    queue[0, 0], queue[0, 1] = (x << 42) | (y << 21) | z, -1
-    heads[bucket & ring] = 0
-    fresh, spare, waiting = 1, -1, 1
-    best = np.int64(1) << 62
-    expansions = 0
-    too_dear = False
-
-    while waiting > 0:
-        slot = heads[bucket & ring]
-        while slot < 0:
-            bucket += 1
-            slot = heads[bucket & ring]
-        if bucket << shift >= best or best == floor:
-            break
-        entry = queue[slot, 0]
-        heads[bucket & ring] = queue[slot, 1]
-        queue[slot, 1] = spare
-        spare = slot
-        waiting -= 1
-        x, y, z = entry >> 42, (entry >> 21) & 0x1FFFFF, entry & 0x1FFFFF
-        here = (x * ny + y) * nz + z
-        if states[here, 1] & _CLOSED:
-            continue
-        cost = states[here, 0]
-        if best < 1 << 62 and cost + _estimate(x, y, z, goal, duals, dual_counts, reach, ny, up, down) >= best:
-            continue
-        states[here, 1] |= _CLOSED
-        expansions += 1
-
-        w = z // _SPAN
-        low = z - w * _SPAN
-        around = np.int64(0)
-        for i in range(3):
-            for j in range(3):
-                around |= ((walls[x + i, y + j, w] >> low) & 7) << (9 * i + 3 * j)
-        weight = factor[x * factor_strides[0] + y * factor_strides[1] + z * factor_strides[2]]
-        air = x * wind_strides[0] + y * wind_strides[1] + z * wind_strides[2]
-
-        for e in range(26):
-            if around & needs[e]:
-                continue
-            u, v, t = x + steps[e, 0], y + steps[e, 1], z + steps[e, 2]
-            there = (u * ny + v) * nz + t
-            if states[there, 1] >> 6 == query and states[there, 0] <= cost:
-                continue
-            air_there = u * wind_strides[0] + v * wind_strides[1] + t * wind_strides[2]
-            level, vertical = halves[air, e, 0], halves[air, e, 1]
-            level_there, vertical_there = halves[air_there, e, 0], halves[air_there, e, 1]
-            if level == np.inf or level_there == np.inf:
-                continue
-            other = factor[u * factor_strides[0] + v * factor_strides[1] + t * factor_strides[2]]
-            onward = (
-                cost
-                + np.int64(weight * level + 0.5)
-                + np.int64(weight * vertical + 0.5)
-                + np.int64(other * level_there + 0.5)
-                + np.int64(other * vertical_there + 0.5)
-            )
-            if states[there, 1] >> 6 == query and states[there, 0] <= onward:
-                continue
-            if onward > _FAR:
-                too_dear = True
-                continue
-            total = onward + _estimate(u, v, t, goal, duals, dual_counts, reach, ny, up, down)
-            if total >= best:
-                continue
-            states[there, 0], states[there, 1] = onward, (query << 6) | e
-            if there == target:
-                best = onward
-                continue
-            if spare >= 0:
-                slot = spare
-                spare = queue[slot, 1]
-            elif fresh < capacity:
-                slot = fresh
-                fresh += 1
-            else:
-                return _QUEUE_FULL, expansions
-            place = (total >> shift) & ring
-            queue[slot, 0], queue[slot, 1] = (u << 42) | (v << 21) | t, heads[place]
-            heads[place] = slot
-            waiting += 1
-    if best < 1 << 62:
-        return _FOUND, expansions
-    return (_TOO_DEAR if too_dear else _NO_WAY), expansions
-
-
-@kernel
-def _trace(states: Any, shape: Any, goal: Any, steps: Any) -> Any:
-    """The cells (n, 3) from the start to the goal by the steps that the search left in the states."""
-    ny, nz = shape[1], shape[2]
-    count = 1
-    x, y, z = goal[0], goal[1], goal[2]
-    came = states[(x * ny + y) * nz + z, 1] & 31
-    while came != _START and count <= len(states):
-        x, y, z = x - steps[came, 0], y - steps[came, 1], z - steps[came, 2]
-        came = states[(x * ny + y) * nz + z, 1] & 31
-        count += 1
-    cells = np.empty((count, 3), np.int32)
-    x, y, z = goal[0], goal[1], goal[2]
-    for k in range(count - 1, -1, -1):
-        cells[k, 0], cells[k, 1], cells[k, 2] = x, y, z
-        came = states[(x * ny + y) * nz + z, 1] & 31
-        if came != _START:
-            x, y, z = x - steps[came, 0], y - steps[came, 1], z - steps[came, 2]
-    return cells
