@@ -77,7 +77,7 @@ def _beside(
 
 
 def _skyroad(blocked: NDArray[np.bool_]) -> Ask:
-    from utm.core import AnyAnglePlanner
+    from utm.core.anyangle import AnyAnglePlanner
 
     planner = AnyAnglePlanner(blocked)
     return lambda start, goal: planner.path(start + 0.5, goal + 0.5).points
