@@ -113,7 +113,7 @@ class CostPlanner:
         self._walls = walls(volume)
         self._states = np.zeros((volume.size, 2), np.int64)
         self._query = 0
-        self._queue = np.empty((1 << 14, 2), np.int64)
+        self._queue = np.empty((1 << 18, 2), np.int64)  # a page is touched when it is needed
         self._turn = threading.Lock()
         # So that the first query need not wait for the compiler, or for its cache.
         self._explored((0, 0, 0), (0, 0, 0), self._halves, self._wind_strides)
