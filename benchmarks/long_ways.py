@@ -94,7 +94,7 @@ def measure(folder: Path, scale: float, kilometres: tuple[float, ...] = KILOMETR
     return results
 
 
-HEAD = """| mode | km | pairs | CPU ms p50, p95, max | cost / bound p50, p95, max | looked at p50, max | own MB before, after | peak MB |
+HEAD = """| mode | km | pairs | ms p50, p95, max | cost/bound p50, p95, max | expansions p50, max | own MB | peak MB |
 |---|---|---|---|---|---|---|---|"""
 
 

@@ -232,7 +232,8 @@ def search(
             labels[used, TOTAL] = total
             heads[u, v] = (query << 32) | used
             if total < limit:
-                ring = min(max(total >> shift, bucket), bucket + mask) & mask
+                bucket = min(bucket, total >> shift)  # a weighted estimate may fall by more than the step costs
+                ring = min(total >> shift, bucket + mask) & mask
                 labels[used, QUEUE] = buckets[ring]
                 buckets[ring] = used
                 waiting += 1

@@ -23,8 +23,8 @@ def straighten(corners: Any) -> Any:
     n = 1
     for k in range(1, len(corners)):
         while x != corners[k, 0] or y != corners[k, 1]:
-            x += (corners[k, 0] > x) - (corners[k, 0] < x)
-            y += (corners[k, 1] > y) - (corners[k, 1] < y)
+            x += min(max(corners[k, 0] - x, -1), 1)
+            y += min(max(corners[k, 1] - y, -1), 1)
             columns[n, 0], columns[n, 1] = x, y
             n += 1
     return columns

@@ -91,7 +91,8 @@ def explore(
     begin: Any,
     end: Any,
     limit: int,
-    weight: int,
+    known: bool,
+    share: int,
     heads: Any,
     labels: Any,
     coarse: Any,
@@ -104,8 +105,9 @@ def explore(
 ) -> Any:
     """Search from voxel begin to voxel end; returns (status, cost, reach, expansions, words taken).
 
-    limit: nothing of that cost or more is wanted. weight: the estimate counts weight / 1024. coarse = (query, step,
-    offset) of the coarse search in heads and labels. reach: no way is shorter than that, over weight.
+    limit: nothing of that cost or more is wanted; known: a way of that cost is at hand. share: enough is a way whose
+    cost times share / 2**20 is not above the bound. coarse = (query, step, offset) of the coarse search in heads and
+    labels. cost: of the best way, limit if none is better. reach: no way is shorter than this or cost.
     """
     nx, ny = lowest.shape
     heap = np.full(_RING, -1, np.int64)
@@ -114,6 +116,7 @@ def explore(
     capacity = len(queue)
     best = limit
     found = False
+    enough = -((-limit * share) >> 20) if known else _INFINITE
     expansions = 0
 
     x, y, z = begin[0], begin[1], begin[2]
@@ -128,8 +131,8 @@ def explore(
     ahead = max(_potential(heads, labels, coarse[0], coarse[1], pace, x, y, z) - coarse[2], 0)
     if ahead >= best:
         return NO_WAY, best, best, 0, taken[0]
-    bucket = ((ahead * weight) >> 10) >> _SHIFT
-    queue[0, 0], queue[0, 1], queue[0, 2] = (x << 42) | (y << 21) | (z + 32768), -1, (ahead * weight) >> 10
+    bucket = ahead >> _SHIFT
+    queue[0, 0], queue[0, 1], queue[0, 2] = (x << 42) | (y << 21) | (z + 32768), -1, ahead
     heap[bucket & mask] = 0
     fresh, spare, waiting = 1, -1, 1
 
@@ -138,7 +141,7 @@ def explore(
         while slot < 0:
             bucket += 1
             slot = heap[bucket & mask]
-        if bucket << _SHIFT >= best:
+        if bucket << _SHIFT >= min(best, enough):
             break
         entry, estimate = queue[slot, 0], queue[slot, 2]
         heap[bucket & mask] = queue[slot, 1]
@@ -207,11 +210,12 @@ def explore(
             ahead = max(_potential(heads, labels, coarse[0], coarse[1], pace, u, v, t) - coarse[2], 0)
             if onward + ahead >= best:
                 continue
-            total = onward + ((ahead * weight) >> 10)
+            total = onward + ahead
             pool[there] = (better << 6) | e
             if u == end[0] and v == end[1] and t == end[2]:
                 best = onward
                 found = True
+                enough = -((-best * share) >> 20)
                 continue
             if spare >= 0:
                 slot = spare
@@ -225,9 +229,8 @@ def explore(
             queue[slot, 0], queue[slot, 1], queue[slot, 2] = (u << 42) | (v << 21) | (t + 32768), heap[ring], total
             heap[ring] = slot
             waiting += 1
-    if found:
-        return FOUND, best, min(bucket << _SHIFT, best), expansions, taken[0]
-    return NO_WAY, best, best, expansions, taken[0]
+    reach = min(bucket << _SHIFT, best) if waiting > 0 else best
+    return (FOUND if found else NO_WAY), best, reach, expansions, taken[0]
 
 
 @kernel

@@ -41,7 +41,7 @@ are diagonal steps"; which end is tight depends on whether a way has more diagon
 **The way.** A search over nodes around which everything is free (`utm.core.pyramid.narrower`), guided by the coarse
 potential, gives the columns to fly over; the best heights over these come from trying all of them
 (`utm.core._profile`). If its length is not within the promised factor of the bound, both are refined, at last by a
-search over voxels, whose own weight is the promised factor.
+search over voxels, which stops when its own bound is near enough.
 
 Shadowing a fine search by a coarse one is the idea of pattern databases (Culberson and Schaeffer, 1998); that ways over
 terrain need few heights a column is our own observation.
@@ -279,7 +279,7 @@ class _Query:
             self.ends.append((near, far))
             one, two = (near.row, near.col), (far.row, far.col)
         for k in range(len(p._levels) - 1, 0, -1):
-            status, cost = self._climb(k, slack=_SLACK[k])
+            status, cost, _ = self._climb(k, slack=_SLACK[k])
             if status == _lazy.NO_WAY:
                 raise NoPath(f"there is no way from {self.start} to {self.goal}: a coarser slab has none")
             self.bound = max(self.bound, min(p._levels[k].reach, cost) - self._lost(k))
@@ -287,7 +287,7 @@ class _Query:
     def _lost(self, k: int) -> int:
         return sum(near.away + far.away for near, far in self.ends[: k + 1])
 
-    def _climb(self, k: int, **how: int) -> tuple[int, int]:
+    def _climb(self, k: int, **how: int) -> tuple[int, int, int]:
         """Search level k; from the start where k is even, else from the goal, so that each can guide the next."""
         p = self.planner
         voxels = []
@@ -297,9 +297,9 @@ class _Query:
         above = None if k + 1 == len(p._levels) else p._levels[k + 1]
         # The search above began at the node behind this one's end
         offset = 0 if above is None else self.ends[k + 1][1 if k % 2 == 0 else 0].away
-        status, cost, _ = p._levels[k].search(begin, end, self.paces[k], above=above, offset=offset, **how)
+        answer = p._levels[k].search(begin, end, self.paces[k], above=above, offset=offset, **how)
         self.expansions += p._levels[k].used
-        return status, cost
+        return answer
 
     def _over_ground(self, weight: int) -> None:
         """Find columns to fly over among those around which all is free, and the best heights over them."""
@@ -315,22 +315,30 @@ class _Query:
         self.expansions += level.used
         if status != _lazy.FOUND:
             return
+        self._fly_over(level, label)
+
+    def _fly_over(self, level: _Level, label: int) -> None:
+        """Take the columns under the way to a label, with the best heights over them, if that is shorter."""
+        p = self.planner
         nodes, _ = _lazy.route(level.labels, label, level.lowest.shape[1])
         for trim in (2, 0):  # the first nodes may lie the wrong way
-            kept = (nodes[trim : len(nodes) - trim] - PAD) * step
-            corners = np.concatenate([[self.start[:2]], kept, [self.goal[:2]]])
+            kept = (nodes[trim : len(nodes) - trim] - PAD) * level.step
+            corners = np.clip(
+                np.concatenate([[self.start[:2]], kept, [self.goal[:2]]]), 0, np.array(p.shape) - 1
+            )  # nodes beyond the border
             cells, cost = profile(p._lowest, p._highest, straighten(corners), self.start[2], self.goal[2], _COSTS)
             if cost < self.cost:
                 self.cells, self.cost = cells, cost
-                return
 
     def _bound(self, within: float) -> None:
-        """Raise the bound to what is needed, if it can be."""
+        """Raise the bound to what is needed; if it cannot be, look at the way that says so."""
         needed = _lazy.INFINITE if self.cells is None else math.ceil(self.cost / within) + self._lost(0)
-        status, cost = self._climb(0, limit=needed)
+        status, cost, label = self._climb(0, limit=needed)
         if status == _lazy.NO_WAY:
             raise NoPath(f"there is no way from {self.start} to {self.goal}: a coarser slab has none")
         self.bound = max(self.bound, min(self.planner._levels[0].reach, cost) - self._lost(0))
+        if status == _lazy.FOUND:
+            self._fly_over(self.planner._levels[0], label)
 
     def _other_mix(self, within: float) -> None:
         """Take the other relaxation where the way that was found says that it is tighter."""
@@ -347,38 +355,37 @@ class _Query:
     def _voxels(self, within: float) -> None:
         """Search the voxels themselves, guided by the finest of the coarser slabs."""
         p = self.planner
-        weight = max(math.floor(1024 * within), 1024)
+        share = math.ceil((1 << 20) / within)
         for slack in (20, 160, 1280, _ALL):
             if self.cells is not None:
                 self._climb(0, limit=self.cost + self._lost(0), slack=_ALL)
                 limit = self.cost
             else:
-                status, _ = self._climb(0, slack=slack)
+                status, _, _ = self._climb(0, slack=slack)
                 if status == _lazy.NO_WAY:
                     raise NoPath(f"there is no way from {self.start} to {self.goal}: a coarser slab has none")
                 reach = p._levels[0].reach
                 limit = _lazy.INFINITE if reach == _lazy.INFINITE else reach - self._lost(0)
-            status, cost, reach = self._explore(limit, weight)
+            status, cost, reach = self._explore(limit, share)
             if status == _slab.FOUND:
                 self.cells, self.cost = _slab.trace(p._pages, p._pool, self.start, p._moves[0]), cost
             if self.cells is not None:
-                # Costs are whole numbers and reach counts whole buckets, so at weight 1 nothing is left below the cost
-                proven = self.cost if weight == 1024 else math.floor(self.cost * 1024 / weight)
-                self.bound = max(self.bound, proven)
+                self.bound = max(self.bound, min(reach, self.cost))
                 return
             if limit == _lazy.INFINITE:
                 raise NoPath(f"there is no way from {self.start} to {self.goal}")
 
-    def _explore(self, limit: int, weight: int) -> tuple[int, int, int]:
+    def _explore(self, limit: int, share: int) -> tuple[int, int, int]:
         p, level = self.planner, self.planner._levels[0]
         if p._pages is None:
             side = _slab.SIDE
             p._pages = np.zeros((-(-p.shape[0] // side), -(-p.shape[1] // side), 3), np.int64)
+        coarse = (level.query, level.step, self.ends[0][0].away)
         while True:
             p._pages_query += 1
             status, cost, reach, tried, _ = _slab.explore(
                 p._lowest, p._highest, p._pages, p._pool, p._queue, p._pages_query, self.goal, self.start, limit,
-                weight, level.heads, level.labels, (level.query, level.step, self.ends[0][0].away), self.fine, *p._moves,
+                self.cells is not None, share, level.heads, level.labels, coarse, self.fine, *p._moves,
             )  # fmt: skip
             self.expansions += tried
             if status == _slab.QUEUE_FULL:
