@@ -230,7 +230,7 @@ def test_an_origin_in_a_zone_waits_for_its_end(airspace, town):
     assert airspace.submit(refused.alternative).approved
 
 
-def test_enclosed_is_no_route(airspace, town):
+def test_zones_that_close_every_way_are_named(airspace, town):
     east, north = PADS["east"]
     sides = [(-130, 0, 40), (130, 0, 40), (0, -130, 40), (0, 130, 40)]
     corners = [(-130, -130, 90), (130, -130, 90), (-130, 130, 90), (130, 130, 90)]
@@ -240,14 +240,16 @@ def test_enclosed_is_no_route(airspace, town):
     ]
     airspace.add_zones(ring)
     refused = airspace.submit(plan(town, "one", ("west", "east")))
-    assert refused.reasons[0].code == "NO_ROUTE"
+    assert refused.reasons[0].code == "ZONES_CLOSE"
+    assert refused.details["relaxation"]["constraint"].startswith("zone:ring-")
 
 
 def test_too_far_for_the_battery_says_by_how_much(airspace, town):
     weak = dataclasses.replace(AIRCRAFT_CLASSES["quad"], endurance_s=60.0)
     refused = airspace.submit(plan(town, "one", ("west", "east"), aircraft=weak))
-    assert refused.reasons[0].code == "CANNOT_FLY"
+    assert refused.reasons[0].code == "ENDURANCE"
     assert "more than the endurance" in refused.reasons[0].sentence
+    assert refused.details["relaxation"]["constraint"] == "endurance"
 
 
 def test_waypoints_are_flown_through_in_order(airspace, town):

@@ -14,19 +14,20 @@ import hashlib
 import itertools
 import json
 import math
-import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from utm.airspace.answer import relaxation_document
 from utm.airspace.conditions import conditions_hash
 from utm.airspace.documents import plan_document
 from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, resolve
 from utm.airspace.routing import Route, clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.volumes import volumes_of
+from utm.airspace.why import why_not
 from utm.airspace.zones import active_intervals, in_the_way, keep_out, zone_hash
 from utm.core import (
     Columns,
@@ -117,10 +118,8 @@ def decide(situation: Situation, plan: FlightPlan) -> Decision:
     case = _Case(situation, plan, places)
     try:
         asked = case.free_flight(plan_from)
-    except Refusal as refusal:
-        return _refused(case, refusal)
-    except CannotFly as error:
-        return Decision(plan, None, (Reason("CANNOT_FLY", f"{error}."),))
+    except (Refusal, CannotFly) as error:
+        return _refused(case, error, plan_from)
     if plan_from == plan.earliest_departure_s and not case.met(asked):
         return Decision(plan, _intent(case, asked))
     return _changed(case, asked)
@@ -136,6 +135,8 @@ class _Case:
 
     def __post_init__(self) -> None:
         self._routes: dict[tuple, Route] = {}
+        #: What the last way was kept out of, also when there was none.
+        self.closed: tuple[GeoZone, ...] = ()
 
     @property
     def rules(self):
@@ -159,12 +160,12 @@ class _Case:
             grown = blocking | {zone.id for zone in zones}
             key = (grown, raise_m, tuple(id(part) for part in around))
             if key not in self._routes:
-                chosen = [zone for zone in self.situation.zones if zone.id in grown]
+                self.closed = tuple(zone for zone in self.situation.zones if zone.id in grown)
                 self._routes[key] = find_route(
                     self.situation.skies,
                     self.plan,
                     self.places,
-                    chosen,
+                    self.closed,
                     self.situation.conditions,
                     raise_m=raise_m,
                     around=around,
@@ -366,17 +367,34 @@ def _with_later_alternative(case: _Case, asked: _Option, reasons: tuple[Reason, 
     return Decision(plan, None, reasons, alternative=alternative, alternative_change=change)
 
 
-def _refused(case: _Case, refusal: Refusal) -> Decision:
-    """The wish breaks a rule of its own accord: the reason, and the nearest plan that would be granted."""
-    plan = case.plan
-    reason = Reason(refusal.code, refusal.sentence)
-    if refusal.code == "DESTINATION_IN_ZONE":
-        reason = Reason(reason.code, f"{reason.sentence} {_when_over(case)}".strip())
-    found = _other_landing(case) if refusal.code.startswith("DESTINATION_") else None
-    if found is None and refusal.code.endswith("_IN_ZONE"):
-        found = _after_the_zone(case)
-    alternative, change = found or (None, None)
-    return Decision(plan, None, (reason,), alternative=alternative, alternative_change=change)
+def _refused(case: _Case, error: Refusal | CannotFly, departure_s: float) -> Decision:
+    """The wish breaks a rule of its own accord: the reason, what would open a way, and the nearest plan that would be
+    granted."""
+    plan, situation = case.plan, case.situation
+    found = why_not(
+        situation.skies,
+        plan,
+        case.places,
+        case.closed,
+        situation.conditions,
+        error,
+        departure_s=departure_s,
+        later=in_the_way(situation.zones, plan, departure_s, plan.latest_departure_s + _DAY_S),
+    )
+    nearest = None
+    if found.code.startswith("DESTINATION_"):
+        nearest = _other_landing(case)
+    if nearest is None and ("_IN_ZONE" in found.code or found.code == "ZONES_CLOSE"):
+        nearest = _after_the_zone(case)
+    alternative, change = nearest or (None, None)
+    return Decision(
+        plan,
+        None,
+        (Reason(found.code, found.sentence),),
+        alternative=alternative,
+        alternative_change=change,
+        details={} if found.relaxation is None else {"relaxation": relaxation_document(found.relaxation)},
+    )
 
 
 def _zone_ends(case: _Case) -> list[tuple[float, GeoZone]]:
@@ -389,17 +407,6 @@ def _zone_ends(case: _Case) -> list[tuple[float, GeoZone]]:
         if finish < start + _DAY_S
     ]
     return sorted(ends, key=lambda pair: pair[0])
-
-
-def _when_over(case: _Case) -> str:
-    columns, _, _ = case.situation.skies.around(case.places)
-    place = case.places[-1]
-    cell = tuple(np.floor((place.enu_m[:2] - columns.origin_m) / columns.cell_m).astype(int))
-    for finish, zone in _zone_ends(case):
-        if keep_out(zone, columns, case.situation.skies.city_map.frame, case.rules).mask[cell]:
-            local = datetime.datetime.fromtimestamp(finish, zoneinfo.ZoneInfo(zone.timezone))
-            return f"It ends at {local:%H:%M} ({zone.timezone})."
-    return ""
 
 
 def _after_the_zone(case: _Case) -> tuple[FlightPlan, Change] | None:

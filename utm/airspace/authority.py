@@ -22,14 +22,15 @@ from utm.airspace.admission import Situation, decide, ovn_of
 from utm.airspace.answer import RouteAnswer
 from utm.airspace.conditions import conditions_document, conditions_from, keep_values, read_layer
 from utm.airspace.documents import zone_feature
-from utm.airspace.places import resolve
+from utm.airspace.places import Refusal, resolve
 from utm.airspace.publish import decision_document
 from utm.airspace.routing import clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.store import Event, Stale, Store
+from utm.airspace.why import why_not
 from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out, outline_m
 from utm.core import Judgement, judge
-from utm.errors import InputError, MapError, StateError, StoreError, ZoneError
+from utm.errors import CannotFly, InputError, MapError, StateError, StoreError, ZoneError
 from utm.frames import check_lonlat
 from utm.mapping import CityMap
 from utm.model import (
@@ -212,14 +213,19 @@ class Airspace:
 
         Raises:
             PlanError: the plan cannot be judged.
-            Refusal, CannotFly: there is no way.
+            Refusal: there is no way; says why, and what would open one.
         """
         places = resolve(self.city_map, plan)
         # Every zone that could be in force while it flies.
         window = (plan.earliest_departure_s, plan.earliest_departure_s + plan.aircraft.endurance_s)
         zones = in_the_way(self._store.situation()[1], plan, *window)
         conditions = self.conditions if wind is None else dataclasses.replace(self.conditions, wind=wind)
-        route = find_route(self._skies, plan, places, zones, conditions)
+        try:
+            route = find_route(self._skies, plan, places, zones, conditions)
+        except (Refusal, CannotFly) as error:
+            departure_s = plan.earliest_departure_s
+            found = why_not(self._skies, plan, places, zones, conditions, error, departure_s=departure_s)
+            raise Refusal(found.code, found.sentence, found.relaxation) from error
         line = route.timed(plan, plan.earliest_departure_s)
         return RouteAnswer(plan, route, line, clearances_of(self._skies, plan, places, route), conditions)
 

@@ -106,6 +106,7 @@ def decision_document(city_map: CityMap, decision: Decision) -> dict[str, Any]:
         "change": dataclasses.asdict(decision.change) if decision.change else None,
         "other_changes": decision.details.get("other_changes", []),
         "reasons": [dataclasses.asdict(reason) for reason in decision.reasons],
+        "relaxation": decision.details.get("relaxation"),
         "intent": intent_detail(city_map, decision.intent) if decision.intent else None,
         "alternative": None
         if decision.alternative is None
