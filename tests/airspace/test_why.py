@@ -14,6 +14,7 @@ from tests.airspace.made_up import MadeUp
 from utm.airspace.places import Place, Refusal, check_zone, column_top, in_flight
 from utm.airspace.routing import find_route
 from utm.airspace.space import Skies
+from utm.airspace.until import until_words
 from utm.airspace.why import why_not
 from utm.airspace.zones import keep_out
 from utm.core import GridPlanner, flight_space
@@ -272,6 +273,18 @@ def test_where_nothing_helps_nothing_is_named():
     assert no.relaxation is None
 
 
+def test_a_passage_too_narrow_for_a_turn():
+    surface = plain()
+    surface[80:170] = 900.0
+    surface[80:137, 40:57] = surface[120:137, 40:110] = surface[120:170, 93:110] = 0.0  # 68 m wide, with two corners
+    wish = Wish(surface)
+    assert joined(wish, ())
+    no = wish.why()
+    assert no.code == "NO_ROOM_TO_TURN"
+    assert no.relaxation.constraint == "clearance"
+    assert wish.flies(clearance_m=30.0 - no.relaxation.amount)
+
+
 # -- way points
 
 
@@ -311,7 +324,7 @@ def test_a_destination_in_a_zone_until_four():
     wish = Wish(plain())
     no = wish.why(zones)
     assert no.code == "DESTINATION_IN_ZONE"
-    assert "until 16:00 (Asia/Tokyo)" in no.sentence
+    assert no.sentence == "The destination lies in Event (event, PROHIBITED) until 16:00 (Asia/Tokyo)."
     assert no.relaxation.constraint == "zone:event"
     assert no.relaxation.until_s == until
     assert wish.flies([])
@@ -374,6 +387,25 @@ def test_of_two_zones_the_one_that_ends_is_named():
         assert no.relaxation.constraint == "zone:school"
         assert "until 16:00 (Asia/Tokyo)" in no.relaxation.sentence
     assert wish.flies([for_ever])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "without an end"),
+        ({"valid_to_s": T0 + 5400.0}, "until 11:30 (Asia/Tokyo)"),
+        ({"valid_to_s": T0 + 86_405.0}, "until 2026-10-21 10:00:05 (Asia/Tokyo)"),
+        ({"valid_to_s": T0 + 5400.0, "timezone": "UTC"}, "until 02:30 (UTC)"),
+        ({"periods": (WeeklyPeriod((1,), datetime.time(9), datetime.time(12)),)}, "until 12:00 (Asia/Tokyo)"),
+        (
+            {"periods": (WeeklyPeriod((1,), datetime.time(10), datetime.time(0)),)},
+            "until 2026-10-21 00:00 (Asia/Tokyo)",
+        ),
+        ({"periods": (WeeklyPeriod(tuple(range(7)), datetime.time(0), datetime.time(0)),)}, "without an end"),
+    ],
+)
+def test_until_when_in_the_clocks_of_the_zone(changes, words):
+    assert until_words(dataclasses.replace(square("event", 0.0, 0.0, 9.0, 9.0), **changes), T0) == words
 
 
 def test_a_zone_low_over_a_pad_takes_its_way_up():

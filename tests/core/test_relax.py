@@ -68,7 +68,7 @@ def base_of(space: FlightSpace) -> int:
     return round(space.origin_m[2] / space.cell_m)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]), st.integers(0, 3))
 def test_gaps_are_the_free_voxels(seed, factor, outs):
     town = Town(seed, factor, outs=outs)
@@ -77,7 +77,7 @@ def test_gaps_are_the_free_voxels(seed, factor, outs):
     assert (free == ~space.blocked).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_joined_is_what_the_planner_reaches(seed):
     town = Town(seed, 1)

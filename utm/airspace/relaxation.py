@@ -15,9 +15,7 @@ clearance may have to give by some metres more than the least at which the air i
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import math
-import zoneinfo
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,14 +26,12 @@ from utm.airspace.air import Air
 from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, pad_obstacle_m
 from utm.airspace.routing import find_route
 from utm.airspace.space import Skies
-from utm.airspace.zones import active_intervals, in_the_way
+from utm.airspace.until import clock, ends_s, listed, zone_words
+from utm.airspace.zones import in_the_way
 from utm.core.gaps import Gaps
 from utm.errors import CannotFly
 from utm.model import Conditions, FlightPlan, GeoZone, Restriction, RuleSet
 
-_DAY_S = 86400.0
-#: Weekly hours repeat within this; what is in force all along has no end but its last date.
-_WEEKS_S = 15 * _DAY_S
 #: How far a pad may be moved, and how many places are looked at (counts, never clocks).
 _PAD_WITHIN_M = 600.0
 _MOST_PADS = 2000
@@ -62,36 +58,6 @@ class Relaxation:
     """Of the amount: ``m``, ``Wh``, ``s`` or ``m/s``."""
     until_s: float | None = None
     """When the zone (the last of several) is no longer in force, Unix seconds; None without an end, or a zone."""
-
-
-def ends_s(zone: GeoZone, departure_s: float) -> float | None:
-    """When a zone that is in force then, or is the next time, no longer is (Unix seconds); None if never."""
-    if not zone.periods:
-        return zone.valid_to_s
-    horizon = departure_s + _WEEKS_S
-    spans = active_intervals(zone, departure_s, horizon)
-    if not spans or spans[0][1] >= horizon:
-        return zone.valid_to_s
-    return spans[0][1]
-
-
-def clock(moment_s: float, zone: GeoZone, departure_s: float) -> str:
-    """A moment as the zone's own clocks show it; with its date when it is not the day of departure."""
-    local = zoneinfo.ZoneInfo(zone.timezone)
-    shown, today = (datetime.datetime.fromtimestamp(value, local) for value in (moment_s, departure_s))
-    words = f"{shown:%H:%M:%S}" if shown.second else f"{shown:%H:%M}"
-    return words if shown.date() == today.date() else f"{shown:%Y-%m-%d} {words}"
-
-
-def until_words(zone: GeoZone, departure_s: float) -> str:
-    """``until 16:00 (Asia/Tokyo)``, or ``without an end``."""
-    end = ends_s(zone, departure_s)
-    return "without an end" if end is None else f"until {clock(end, zone, departure_s)} ({zone.timezone})"
-
-
-def zone_words(zone: GeoZone, departure_s: float) -> str:
-    """Name, id, and until when."""
-    return f"{zone.name} ({zone.id}, {until_words(zone, departure_s)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +111,10 @@ def relaxation(trial: Trial, closed_in: int | None, *, law: bool = True) -> Rela
         closed_in: the place of the plan that may be moved, if moving one may help.
         law: whether ceiling and clearance are to be asked at all.
     """
-    found = _after_a_zone(trial)
-    found = found or zones_lifted(trial.air.zones, trial.in_force, trial.departure_s, trial.opens)
+    found = None
+    if trial.in_force.any() and trial.air.is_open(np.zeros_like(trial.in_force)):  # no zone helps where all do not
+        found = _after_a_zone(trial)
+        found = found or zones_lifted(trial.air.zones, trial.in_force, trial.departure_s, trial.opens)
     if found is None and closed_in is not None:
         found = moved(trial, closed_in)
     return found or (_law(trial) if law else None)
@@ -182,8 +150,6 @@ def zones_lifted(
     is_open: Callable[[NDArray[np.bool_]], bool],
 ) -> Relaxation | None:
     """The zone, or the fewest zones that were found, without which ``is_open`` says yes; None when no zones help."""
-    if not closed.any() or not is_open(np.zeros_like(closed)):
-        return None
     counting = np.flatnonzero(closed)
 
     def rank(number: int) -> tuple[float, bool, int]:
@@ -201,6 +167,8 @@ def zones_lifted(
                 f"{zone_words(zone, departure_s)} alone stands in the way. {_who_opens([zone])}",
                 until_s=ends_s(zone, departure_s),
             )
+    if len(order) < 2 or not is_open(np.zeros_like(closed)):
+        return None
     # None alone: put back, from the last of the order, whatever is not needed.
     lifted = set(order)
     for number in reversed(order):
@@ -216,11 +184,6 @@ def zones_lifted(
         f"do. {_who_opens(chosen)}",
         until_s=None if None in ends else max(ends),
     )
-
-
-def listed(words: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _who_opens(zones: Sequence[GeoZone]) -> str:

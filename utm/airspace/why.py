@@ -30,17 +30,9 @@ from numpy.typing import NDArray
 
 from utm.airspace.air import Air
 from utm.airspace.places import Place, Refusal
-from utm.airspace.relaxation import (
-    Relaxation,
-    Trial,
-    listed,
-    moved,
-    relaxation,
-    until_words,
-    zone_words,
-    zones_lifted,
-)
+from utm.airspace.relaxation import Relaxation, Trial, moved, relaxation, zones_lifted
 from utm.airspace.space import Skies
+from utm.airspace.until import listed, until_words, zone_words
 from utm.core.flyable import flyable
 from utm.core.relax import Sides
 from utm.errors import CannotFly
@@ -150,7 +142,8 @@ def _cannot_fly(trial: Trial, error: CannotFly) -> NoWay:
     else:
         told = f"{error.limit.capitalize()} is short by {_percent(share)}: {error}."
     opens = None
-    if trial.in_force.any() and _straight_flies(trial):
+    none = np.zeros_like(trial.in_force)
+    if trial.in_force.any() and _straight_flies(trial) and trial.opens(none):
         opens = zones_lifted(trial.air.zones, trial.in_force, trial.departure_s, trial.opens)
     if opens is None and share is not None:
         opens = _stronger(trial.plan, error.limit, error.needed - error.allowed, share)
