@@ -37,12 +37,12 @@ wind = st.one_of(
     ),
 )
 #: Steps of a way: legs of any length, vertical ones, and straight back (a hairpin).
-step = st.one_of(
+level_step = st.one_of(
     st.tuples(st.floats(-120, 120), st.floats(-120, 120), st.just(0.0)),
-    st.tuples(st.floats(-30, 30), st.floats(-30, 30), st.floats(-30, 30)),
     st.tuples(st.just(0.0), st.just(0.0), st.floats(-40, 40)),
     st.sampled_from([(60.0, 0.0, 0.0), (-60.0, 0.0, 0.0), (-60.0, 1.0, 0.0), (0.0, 60.0, 0.0), (12.0, 0.0, 0.0)]),
 )
+step = st.one_of(level_step, st.tuples(st.floats(-30, 30), st.floats(-30, 30), st.floats(-30, 30)))
 
 
 def way_of(steps):
@@ -75,14 +75,14 @@ def test_what_is_flown_stays_in_the_tube(steps, aircraft, in_wind, how, share):
 
 
 @settings(max_examples=80, deadline=None)
-@given(steps=st.lists(step, min_size=1, max_size=6), aircraft=craft)
+@given(steps=st.lists(level_step, min_size=1, max_size=6), aircraft=craft)
 def test_the_tube_is_no_wider_than_three_times_what_is_seen(steps, aircraft):
+    """On level legs and vertical steps, which is how ways are granted. On slopes a turn counts in full both ways."""
     way = way_of(steps)
     tube = tube_of(way, aircraft)
-    across, up_seen = away(way, aircraft, CALM)
+    across, up = away(way, aircraft, CALM)
     assert tube.horizontal_m <= 3 * across.max() + 1e-3
-    if all(up == 0 or (east == 0 and north == 0) for east, north, up in steps):  # which is how ways are granted
-        assert tube.vertical_m <= 3 * up_seen.max() + 1e-3
+    assert tube.vertical_m <= 3 * up.max() + 1e-3
     assert tube.horizontal_m <= 10 + 2 + 1e-3
 
 
