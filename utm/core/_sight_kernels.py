@@ -25,6 +25,8 @@ _SPAN = SPAN
 
 #: Movements of less than this (voxels) are not tried.
 _STILL = 1e-4
+#: A corner that would lie on the face of a blocked voxel lies this far (voxels) beside it.
+_BESIDE = 1e-6
 
 
 @kernel
@@ -204,10 +206,10 @@ def relaxed(scene: Any, points: Any, splits: int, rounds: int, halvings: int, en
                     n = max(n - 1, 1)
                     continue
                 _towards_chord(a, here, b, aim)
-                _move(scene, a, here, b, aim, halvings)
+                _move(scene, a, here, b, aim, halvings, -1)
                 for axis in range(3):
                     if _along_axis(a, here, b, axis, aim) and not _move_all(scene, a, here, b, aim):
-                        _move(scene, a, here, b, aim, halvings)
+                        _move(scene, a, here, b, aim, halvings, axis)
                 n += 1
             if before - length(way, count) < enough:
                 break
@@ -262,8 +264,9 @@ def _move_all(scene: Any, a: Any, here: Any, b: Any, aim: Any) -> bool:
 
 
 @kernel
-def _move(scene: Any, a: Any, here: Any, b: Any, aim: Any, halvings: int) -> None:
-    """Move the corner ``here`` towards ``aim``, which cannot be reached, as far as halving finds."""
+def _move(scene: Any, a: Any, here: Any, b: Any, aim: Any, halvings: int, axis: int) -> None:
+    """Move the corner ``here`` towards ``aim``, which cannot be reached, as far as halving finds; along an axis, up to
+    the face of a voxel when that is where it ends."""
     if _apart(here, aim) < _STILL:
         return
     trial = np.empty(3)
@@ -276,6 +279,15 @@ def _move(scene: Any, a: Any, here: Any, b: Any, aim: Any, halvings: int) -> Non
             low = middle
         else:
             high = middle
+    if axis >= 0:
+        near, far = here[axis] + low * (aim[axis] - here[axis]), here[axis] + high * (aim[axis] - here[axis])
+        face = np.floor(max(near, far))
+        snapped = face + _BESIDE if near > far else face - _BESIDE
+        if face > min(near, far) and abs(snapped - near) > _STILL:
+            trial[:] = here
+            trial[axis] = snapped
+            if _move_all(scene, a, here, b, trial):
+                return
     if low > 0.0:
         for c in range(3):
             here[c] += low * (aim[c] - here[c])

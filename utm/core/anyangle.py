@@ -35,15 +35,15 @@ class AnyAnglePlanner:
     """Short ways at any angle through one volume, for as many queries as wanted.
 
     Every segment is clear by the rule of `utm.core.segment_clear`: each voxel that it touches is free. The ways are
-    not proven to be the shortest. They are no longer than the pulled string of the shortest way through the grid, and
-    between points that see each other they are straight. There is a way whenever the grid has one without cutting
-    corners.
+    not proven to be the shortest. They are no longer than what `utm.core.pull_string` makes of the shortest way through
+    the grid, and between points that see each other they are straight. There is a way whenever the grid has one without
+    cutting corners.
 
     Method: candidates are the string pulled through the shortest grid path (`utm.core.GridPlanner`), the taut string
     over the roofs in the vertical plane of start and goal, and the best way through a lattice around the straight
-    line, found by dynamic programming. The shortest is relaxed: its corners move, slide along the edges that they
-    touch, are dropped and put in, always in sight of their neighbours, until nothing is gained. Everything is bounded
-    by counts and deterministic.
+    line, found by dynamic programming. Each that promises to be the shortest is relaxed: its corners move, slide along
+    the edges that they touch, are dropped and put in, always in sight of their neighbours, until little is gained.
+    Everything is bounded by counts and deterministic.
 
     Memory is two bits a voxel and 8 bytes a column, beside that of the grid search.
 
@@ -90,11 +90,11 @@ class AnyAnglePlanner:
         if sees(self._scene, first, last):
             return np.stack([first, last])
         table, _, layers = self._scene
-        way = pulled(self._scene, corners_of(self._scene, cells, first, last))
+        way = relaxed(self._scene, pulled(self._scene, corners_of(self._scene, cells, first, last)), *RELAXATION)
         roofs = over_roofs(table, layers, first, last)
-        if len(roofs) and first_hidden(self._scene, roofs) < 0:
-            way = _shorter(way, roofs)
-        way = relaxed(self._scene, way, *RELAXATION)
+        # Relaxing costs more than all of the guess, and takes little off a string that is taut in its plane.
+        if len(roofs) and length(roofs, len(roofs)) < length(way, len(way)) and first_hidden(self._scene, roofs) < 0:
+            way = relaxed(self._scene, roofs, *RELAXATION)
         lattice = through_lattice(self._levels, self._thick, layers, first, last, length(way, len(way)))
         if len(lattice) and first_hidden(self._scene, lattice) < 0:
             way = _shorter(way, relaxed(self._scene, pulled(self._scene, lattice), *RELAXATION))
