@@ -274,7 +274,7 @@ def _print_decision(document: dict, *, route: bool = False) -> None:
         if route:
             _print_route(intent["route"])
         click.echo(f"  {_kept(intent['clearances'])}")
-    if document["relaxation"]:
+    if document.get("relaxation"):  # decisions before 0.3 have none
         click.echo(f"  would open: {document['relaxation']['sentence']}")
     if document["alternative"]:
         click.echo(f"  instead: {document['alternative']['change']['sentence']}")
