@@ -205,6 +205,8 @@ def relaxed(scene: Any, points: Any, splits: int, rounds: int, halvings: int, en
                     count -= 1
                     n = max(n - 1, 1)
                     continue
+                _cut(scene, a, here, b, halvings)
+                _cut(scene, b, here, a, halvings)
                 _towards_chord(a, here, b, aim)
                 _move(scene, a, here, b, aim, halvings, -1)
                 for axis in range(3):
@@ -252,6 +254,28 @@ def _along_axis(a: Any, here: Any, b: Any, axis: int, aim: Any) -> bool:
         return False
     aim[axis] = (a[axis] * to_b + b[axis] * to_a) / (to_a + to_b)
     return abs(aim[axis] - here[axis]) > _STILL
+
+
+@kernel
+def _cut(scene: Any, a: Any, here: Any, b: Any, halvings: int) -> None:
+    """Move the corner ``here`` back towards a on the segment that joins them, as far as b still sees it: what remains
+    is a tangent to what hides the rest. It costs one line of sight a trial, for the segment to a was clear before."""
+    trial = np.empty(3)
+    low, high = 0.0, 1.0
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        for c in range(3):
+            trial[c] = here[c] + middle * (a[c] - here[c])
+        if sees(scene, trial, b):
+            low = middle
+        else:
+            high = middle
+    if low > 0.0:
+        for c in range(3):
+            trial[c] = here[c] + low * (a[c] - here[c])
+        # The shorter segment differs from the old one by rounding, which the margin must still allow.
+        if sees(scene, a, trial) and sees(scene, trial, b):
+            here[:] = trial
 
 
 @kernel
