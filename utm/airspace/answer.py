@@ -12,7 +12,6 @@ from utm.airspace.conditions import wind_rows
 from utm.airspace.documents import iso
 from utm.airspace.places import Refusal
 from utm.airspace.publish import route_document
-from utm.errors import CannotFly
 from utm.model import Conditions, FlightPlan, Trajectory, Wind
 
 if TYPE_CHECKING:
@@ -75,10 +74,8 @@ def answer_document(city_map: CityMap, answer: RouteAnswer) -> dict[str, Any]:
     }
 
 
-def no_way_document(error: Refusal | CannotFly) -> dict[str, Any]:
+def no_way_document(error: Refusal) -> dict[str, Any]:
     """The answer to ``utm route --json`` where the rules, or the aircraft, leave no way."""
-    if isinstance(error, CannotFly):
-        return {"status": "no way", "reason": {"code": "CANNOT_FLY", "sentence": str(error)}, "relaxation": None}
     return {
         "status": "no way",
         "reason": {"code": error.code, "sentence": error.sentence},

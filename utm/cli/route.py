@@ -12,7 +12,7 @@ import click
 from utm.cli.moments import moment
 from utm.cli.output import airspace_option, json_option, say, write_json
 from utm.cli.places import lon_lat, warn_of_newer_map, wind_option_value
-from utm.errors import CannotFly, InputError
+from utm.errors import InputError
 
 if TYPE_CHECKING:
     from utm.airspace import Airspace
@@ -114,7 +114,7 @@ def route(ctx, plan_file, airspace_path, as_json, out, wind, **asked) -> None:
             answer = airspace.route_answer(plan, wind=None if wind is None else wind_from(*wind))
         except InputError as error:
             raise (error if plan_file is None else error.at(plan_file)) from None
-        except (Refusal, CannotFly) as error:
+        except Refusal as error:
             document = no_way_document(error)
         else:
             document = answer_document(airspace.city_map, answer)
