@@ -25,6 +25,9 @@ _SPAN = SPAN
 
 #: Movements of less than this (voxels) are not tried.
 _STILL = 1e-4
+#: Halving goes on, but not for ever, until a corner moves or could move by less than this (voxels).
+_LITTLE = 0.02
+_MOST_HALVINGS = 12
 #: A corner that would lie on the face of a blocked voxel lies this far (voxels) beside it.
 _BESIDE = 1e-6
 
@@ -178,52 +181,41 @@ def pulled(scene: Any, points: Any) -> Any:
 
 
 @kernel
-def relaxed(scene: Any, points: Any, splits: int, rounds: int, halvings: int, enough: float) -> Any:
+def relaxed(scene: Any, points: Any, rounds: int, halvings: int, enough: float) -> Any:
     """A way (n, 3) made shorter without losing sight of the neighbours: the local optimum, nearly.
 
-    A shortest way bends only at edges of what is blocked, and an edge of voxels runs along x, y or z. So a corner
-    moves towards the chord of its neighbours until something is touched, and then slides along the axes: the best
-    place on a line is known (unfold the two half planes: similar triangles), and where it cannot be reached, halving
-    finds how far one can go. A corner whose neighbours see each other goes. This is repeated until a round gains
-    less than ``enough`` (voxels); then long edges get a corner in their middle, and so on ``splits`` times.
+    A shortest way bends only at edges of what is blocked, and an edge of voxels runs along x, y or z. So a corner goes
+    where its neighbours see each other; else it is cut back to the tangents from both, moves towards their chord until
+    something is touched, and slides along the axes: the best place on a line is known (unfold the two half planes:
+    similar triangles), and where it cannot be reached, halving finds how far one can go. This is repeated until a round
+    gains less than ``enough`` (voxels).
+
+    Tried without gain: corners put into the middle of long edges.
     """
-    count = len(points)
-    way = np.empty((2 * count + 64, 3))
-    way[:count] = points
+    way = points.copy()
+    count = len(way)
     aim = np.empty(3)
-    for part in range(splits + 1):
-        if part > 0:
-            count = _split(way, count)
-        for _ in range(rounds):
-            before = length(way, count)
-            n = 1
-            while n < count - 1:
-                a, here, b = way[n - 1], way[n], way[n + 1]
-                if sees(scene, a, b):
-                    for m in range(n, count - 1):
-                        way[m] = way[m + 1]
-                    count -= 1
-                    n = max(n - 1, 1)
-                    continue
-                _cut(scene, a, here, b, halvings)
-                _cut(scene, b, here, a, halvings)
-                _towards_chord(a, here, b, aim)
-                _move(scene, a, here, b, aim, halvings, -1)
-                for axis in range(3):
-                    if _along_axis(a, here, b, axis, aim) and not _move_all(scene, a, here, b, aim):
-                        _move(scene, a, here, b, aim, halvings, axis)
-                n += 1
-            if before - length(way, count) < enough:
-                break
-    # A corner that was put in and never moved, or moved onto the line, is none.
-    n = 1
-    while n < count - 1:
-        if sees(scene, way[n - 1], way[n + 1]):
-            for m in range(n, count - 1):
-                way[m] = way[m + 1]
-            count -= 1
-        else:
+    for _ in range(rounds):
+        before = length(way, count)
+        n = 1
+        while n < count - 1:
+            a, here, b = way[n - 1], way[n], way[n + 1]
+            if sees(scene, a, b):
+                for m in range(n, count - 1):
+                    way[m] = way[m + 1]
+                count -= 1
+                n = max(n - 1, 1)
+                continue
+            _cut(scene, a, here, b, halvings)
+            _cut(scene, b, here, a, halvings)
+            _towards_chord(a, here, b, aim)
+            _move(scene, a, here, b, aim, halvings, -1)
+            for axis in range(3):
+                if _along_axis(a, here, b, axis, aim) and not _move_all(scene, a, here, b, aim):
+                    _move(scene, a, here, b, aim, halvings, axis)
             n += 1
+        if before - length(way, count) < enough:
+            break
     return way[:count].copy()
 
 
@@ -262,7 +254,11 @@ def _cut(scene: Any, a: Any, here: Any, b: Any, halvings: int) -> None:
     is a tangent to what hides the rest. It costs one line of sight a trial, for the segment to a was clear before."""
     trial = np.empty(3)
     low, high = 0.0, 1.0
-    for _ in range(halvings):
+    far = _apart(here, a)
+    for n in range(_MOST_HALVINGS):
+        # Where all of the first halvings fail a little may still be gained, and little by little much.
+        if n >= halvings and (low > 0.0 or high * far < _LITTLE):
+            break
         middle = (low + high) / 2
         for c in range(3):
             trial[c] = here[c] + middle * (a[c] - here[c])
@@ -315,20 +311,3 @@ def _move(scene: Any, a: Any, here: Any, b: Any, aim: Any, halvings: int, axis: 
     if low > 0.0:
         for c in range(3):
             here[c] += low * (aim[c] - here[c])
-
-
-@kernel
-def _split(way: Any, count: int) -> int:
-    """Put a corner into the middle of every edge of at least 20 voxels while there is room; the new count."""
-    n = 0
-    while n < count - 1 and count < len(way):
-        if _apart(way[n], way[n + 1]) < 20.0:
-            n += 1
-            continue
-        for m in range(count, n + 1, -1):
-            way[m] = way[m - 1]
-        for c in range(3):
-            way[n + 1, c] = (way[n, c] + way[n + 2, c]) / 2
-        count += 1
-        n += 2
-    return count

@@ -19,9 +19,9 @@ from utm.core._walls import walls
 #: a thousand voxels, so a voxel that the line touches is never missed; one that it misses by less may be counted.
 _MARGIN = 1e-9
 
-#: How often long edges of a way get a corner in their middle, how many rounds its corners are moved at most, how many
-#: halvings find the end of a movement, and which gain of a round (voxels) is worth another one.
-RELAXATION = (1, 6, 4, 0.01)
+#: How many rounds the corners of a way are moved at most, how many halvings find the end of a movement, and which gain
+#: of a round (voxels) is worth another one.
+RELAXATION = (6, 4, 0.01)
 
 #: What `utm.core._sight_kernels` calls a scene.
 Scene = tuple[NDArray[np.int64], NDArray[np.int64], int]
