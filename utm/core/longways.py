@@ -209,7 +209,8 @@ class LongPlanner:
             raise ValueError(f"within must be at least 1, got {within!r}")
         first, last = self._voxel(start, "start"), self._voxel(goal, "goal")
         with self._turn:
-            return _Query(self, first, last).run(1.0 if exact else float(within))
+            # A little less, so that the promise holds for the real lengths and not only for the whole numbers
+            return _Query(self, first, last).run(1.0 if exact else max(within * (1 - 10 * _ROUNDING), 1.0))
 
     def _voxel(self, values: ArrayLike, name: str) -> _Voxel:
         cell = np.asarray(values)
