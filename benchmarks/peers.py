@@ -286,7 +286,7 @@ PEERS = (
         "dijkstra3d",
         Problem.CUTTING,
         _dijkstra3d,
-        {M: 50, L: 6, CEILING: 50, CROP: 20},
+        {M: 50, L: 3, CEILING: 50, CROP: 20},
         fast=False,
         exact=False,
         remark="compass (A*); rarely a thousandth over the optimum",

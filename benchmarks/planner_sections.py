@@ -44,12 +44,9 @@ def section(
     return {"title": title, "text": list(text), "tables": list(tables), "targets": list(targets), "plots": list(plots)}
 
 
-def summary(milliseconds: Sequence[float]) -> list[str]:
+def summary(times: Sequence[float]) -> list[str]:
     """Median, 95th percentile and mean, milliseconds."""
-    return [
-        milliseconds(float(value))
-        for value in (np.median(milliseconds), np.percentile(milliseconds, 95), np.mean(milliseconds))
-    ]
+    return [milliseconds(float(value)) for value in (np.median(times), np.percentile(times, 95), np.mean(times))]
 
 
 def milliseconds(value: float) -> str:
