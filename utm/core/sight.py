@@ -21,7 +21,7 @@ _MARGIN = 1e-9
 
 #: How many rounds the corners of a way are moved at most, how many halvings find the end of a movement, and which gain
 #: of a round (voxels) is worth another one.
-RELAXATION = (6, 4, 0.01)
+RELAXATION = (4, 4, 0.02)
 
 #: What `utm.core._sight_kernels` calls a scene.
 Scene = tuple[NDArray[np.int64], NDArray[np.int64], int]
