@@ -1,9 +1,9 @@
 """Ways at any angle on city M: ours, the pulled string, Lazy Theta* and OMPL's BIT*, on the same questions.
 
 `python -m benchmarks.any_angle` prints the table; `distribution()` returns it. Lengths are shares of the straight line,
-times are CPU milliseconds of one thread, all taken within one run, the better of two; grid search is part of ours and of the
-pulled string. BIT* is given 2 s a question, so it is asked only the first few (twice, with the better way kept); it tests states and motions by the same
-exact lines of sight as the others, called from Python.
+times are CPU milliseconds of one thread, all taken within one run, the better of two; grid search is part of ours and
+of the pulled string. BIT* is given 2 s a question, so it is asked only the first few (twice, with the better way kept);
+it tests states and motions by the same exact lines of sight as the others, called from Python.
 """
 
 from __future__ import annotations
