@@ -28,7 +28,7 @@ from utm.airspace.routing import Route, clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.volumes import volumes_of
 from utm.airspace.why import why_not
-from utm.airspace.zones import active_intervals, in_the_way, keep_out, zone_hash
+from utm.airspace.zones import active_intervals, in_the_way, zone_hash
 from utm.core import (
     Columns,
     KeepOut,
@@ -467,7 +467,7 @@ def _landings(case: _Case, goal: Place):
         & (columns.surface_m - columns.terrain_m < 0.5)
     )
     for zone in in_the_way(case.situation.zones, case.plan, start, until):
-        open_ground &= ~keep_out(zone, columns, skies.city_map.frame, rules).mask
+        open_ground &= ~skies.kept_out(zone, case.places).mask
     reach = math.ceil(rules.pad_radius_m / columns.cell_m) + 1
     taken: list[tuple[float, float]] = []
     order = np.argsort(away, axis=None, kind="stable")

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from utm.airspace.places import Place, Refusal, check_zone
 from utm.airspace.space import Skies
-from utm.airspace.zones import keep_out
 from utm.core.gaps import DEEP, HIGH, Gaps, cuts_of, gaps_of, layers_of
 from utm.core.relax import Sides, clearance_at, least_lack, least_raise, reached, sides
 from utm.model import GeoZone
@@ -42,7 +41,7 @@ class Air:
     def __init__(self, skies: Skies, places: Sequence[Place], zones: Sequence[GeoZone]) -> None:
         self.skies, self.rules, self.places, self.zones = skies, skies.rules, tuple(places), tuple(zones)
         self.columns, self.lowest, highest = skies.around(places)
-        self.outs = [keep_out(zone, self.columns, skies.city_map.frame, self.rules) for zone in self.zones]
+        self.outs = [skies.kept_out(zone, places) for zone in self.zones]
         self.cell_m = skies.cell_m
         self.factor = round(self.cell_m / self.columns.cell_m)
         self.layers = layers_of(self.lowest, highest, self.factor, self.cell_m)

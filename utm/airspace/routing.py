@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, check_zone, column_top, in_flight, pad_obstacle_m
 from utm.airspace.space import Skies
 from utm.airspace.ways import ways_through
-from utm.airspace.zones import keep_out
 from utm.core import (
     FlightSpace,
     KeepOut,
@@ -27,6 +26,7 @@ from utm.core import (
     least_distance,
     time_path,
 )
+from utm.core.flightspace import without
 from utm.core.flyable import Energy, flight_energy, flyable
 from utm.core.tube import corner_triangles, rounded, tube_of
 from utm.core.turns import turns_clear
@@ -95,16 +95,22 @@ def find_route(
         CannotFly: the way is too long for the aircraft, or the wind too strong.
     """
     columns, lowest, highest = skies.around(places)
-    outs = [keep_out(zone, columns, skies.city_map.frame, skies.rules) for zone in zones]
+    outs = [skies.kept_out(zone, places) for zone in zones]
     # A turn leaves the straight lines, not the corridor: it need not keep farther from zones and neighbours than that.
     objects = flight_space(columns, lowest, highest, [], skies.cell_m)
     grown_m, expansions = 0.0, 0
     for _ in range(_MOST_GROWTHS):
         floor = skies.around(places, grown_m)[1] + raise_m
-        space = flight_space(columns, floor, highest, [*outs, *around], skies.cell_m)
+        above = objects if grown_m == raise_m == 0.0 else flight_space(columns, floor, highest, [], skies.cell_m)
+        space = without(above, columns, [*outs, *around])
         if grown_m == 0.0:
             _check_pads(skies, places, zones, outs, space)
-        corners, tried, cost = _way(skies, space, places, plan, conditions)
+        try:
+            corners, tried, cost = _way(skies, space, places, plan, conditions)
+        except Refusal as refusal:
+            if grown_m == 0.0:
+                raise
+            raise _no_room(plan) from refusal
         expansions += tried
         turns = corner_triangles(corners, plan.aircraft, conditions.wind)
         broken = turns[~turns_clear(objects, turns)]
@@ -124,7 +130,11 @@ def find_route(
                 voxel_m=skies.cell_m,
             )
         grown_m = max(grown_m + 1.0, math.ceil(_depth_m(broken)))
-    raise Refusal(
+    raise _no_room(plan)
+
+
+def _no_room(plan: FlightPlan) -> Refusal:
+    return Refusal(
         "NO_ROOM_TO_TURN",
         f"A way leads there, but beside it there is not the room that a {plan.aircraft.name} needs for its turns.",
     )

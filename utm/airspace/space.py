@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.places import Place
-from utm.core import Columns, lowest_clear
+from utm.airspace.zones import keep_out
+from utm.core import Columns, KeepOut, lowest_clear
 from utm.mapping import CityMap
-from utm.model import RuleSet
+from utm.model import GeoZone, RuleSet
 
 #: Voxels of about this size: fine enough for streets of 60 m, small enough that a town fits in memory.
 _VOXEL_M = 4.0
@@ -29,6 +30,7 @@ class Skies:
     rules: RuleSet
     _windows: dict[tuple[float, ...], Columns] = field(default_factory=dict, repr=False)
     _lowest: dict[tuple[float, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    _kept_out: dict[tuple[GeoZone, tuple[float, ...]], KeepOut] = field(default_factory=dict, repr=False)
 
     @cached_property
     def cell_m(self) -> float:
@@ -53,6 +55,13 @@ class Skies:
             self._lowest[key] = lowest_clear(columns.surface_m, columns.cell_m, self.rules.clearance_m + grown_m)
         highest = columns.terrain_m + (self.rules.ceiling_above_terrain_m - self.rules.half_height_m)
         return columns, self._lowest[key], highest
+
+    def kept_out(self, zone: GeoZone, places: Sequence[Place]) -> KeepOut:
+        """What a zone takes out of the columns around some places."""
+        key = (zone, self._box(places))
+        if key not in self._kept_out:
+            self._kept_out[key] = keep_out(zone, self.around(places)[0], self.city_map.frame, self.rules)
+        return self._kept_out[key]
 
     def _box(self, places: Sequence[Place]) -> tuple[float, float, float, float]:
         """West, south, east, north in metres."""

@@ -139,9 +139,6 @@ def flight_space(
     nx, ny = shape[0] // factor, shape[1] // factor
     if nx == 0 or ny == 0:
         raise ValueError(f"voxels of {cell_m} m do not fit into {shape} columns of {columns.cell_m} m")
-    for keep_out in keep_outs:
-        if keep_out.mask.shape != shape:
-            raise ValueError(f"a keep-out must cover the columns {shape}, got {keep_out.mask.shape}")
 
     usable = lowest < highest
     base = math.floor(lowest[usable].min() / cell_m) if usable.any() else 0
@@ -149,11 +146,30 @@ def flight_space(
     bottom_m = base * float(cell_m)
     blocked = np.empty((nx, ny, layers), np.bool_)
     _between(blocked, read_only(lowest), read_only(highest), factor, bottom_m, float(cell_m))
+    return without(FlightSpace(np.array([*columns.origin_m, bottom_m]), cell_m, blocked), columns, keep_outs)
+
+
+def without(space: FlightSpace, columns: Columns, keep_outs: Sequence[KeepOut]) -> FlightSpace:
+    """A flight space less the voxels that overlap some keep-outs; the space itself where there are none.
+
+    Args:
+        columns: those that the space was made from.
+        keep_outs: each over these columns.
+
+    Raises:
+        ValueError: a keep-out over other columns.
+    """
+    for keep_out in keep_outs:
+        if keep_out.mask.shape != columns.shape:
+            raise ValueError(f"a keep-out must cover the columns {columns.shape}, got {keep_out.mask.shape}")
+    if not keep_outs:
+        return space
+    blocked, shape, factor = space.blocked.copy(), columns.shape, round(space.cell_m / columns.cell_m)
     for keep_out in keep_outs:
         lower = np.array(np.broadcast_to(keep_out.lower_m, shape))
         upper = np.array(np.broadcast_to(keep_out.upper_m, shape))
-        _close(blocked, read_only(keep_out.mask), lower, upper, factor, bottom_m, float(cell_m))
-    return FlightSpace(np.array([*columns.origin_m, bottom_m]), cell_m, blocked)
+        _close(blocked, read_only(keep_out.mask), lower, upper, factor, float(space.origin_m[2]), space.cell_m)
+    return FlightSpace(space.origin_m, space.cell_m, blocked)
 
 
 @kernel
