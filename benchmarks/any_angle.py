@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from benchmarks.cities import City, city
 from benchmarks.lazy_theta import LazyTheta
 from utm.core import GridPlanner, pull_string
-from utm.core._sight_kernels import first_hidden, pulled, relaxed, sees
+from utm.core._sight_kernels import first_hidden, sees
 from utm.core._walls import walls
 from utm.core.anyangle import AnyAnglePlanner
-from utm.core.sight import RELAXATION, corners_of, scene
+from utm.core.sight import corners_of, scene, string
 
 Way = NDArray[np.float64]
 
@@ -98,14 +98,13 @@ def distribution(town: City, *, bit_star_pairs: int = 5, seconds: float = 2.0) -
     sight = scene(walls(town.blocked), town.blocked.shape[2])
     bit = bit_star(town.blocked, seconds, seed=1)
 
-    def string(a: Way, b: Way) -> Way:
+    def pulled(a: Way, b: Way) -> Way:
         cells = grid.path(a.astype(int), b.astype(int)).cells
-        way: Way = relaxed(sight, pulled(sight, corners_of(sight, cells, a, b)), *RELAXATION)
-        return way
+        return string(sight, corners_of(sight, cells, a, b))
 
     methods: dict[str, Callable[[Way, Way], Way | None]] = {
         "ours": lambda a, b: ours.path(a, b).points,
-        "pulled string": string,
+        "pulled string": pulled,
         "Lazy Theta*": lambda a, b: theta.path(a.astype(int), b.astype(int))[0],
         f"BIT* {seconds:g} s": bit,
     }
@@ -114,7 +113,7 @@ def distribution(town: City, *, bit_star_pairs: int = 5, seconds: float = 2.0) -
         for a, b in pairs[:3]:  # compile, and touch what is needed
             method(a, b)
     assert np.allclose(
-        string(*pairs[0]), pull_string(town.blocked, grid.path(town.starts[0], town.goals[0]).cells, *pairs[0])
+        pulled(*pairs[0]), pull_string(town.blocked, grid.path(town.starts[0], town.goals[0]).cells, *pairs[0])
     )
     found = {name: {"ratio": np.full(len(pairs), np.nan), "ms": np.full(len(pairs), np.nan)} for name in methods}
     # Method by method, twice, the better time: in turns question by question the hundreds of megabytes of one method

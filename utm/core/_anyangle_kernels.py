@@ -16,8 +16,8 @@ from utm.core._walls import SPAN
 _SPAN = SPAN
 _FULL = ~np.uint64(0)
 
-#: A roof counts as wider and higher than it is by this (voxels), so that what passes over it does not touch it.
-_OFF = 1e-6
+#: A roof counts as wider and higher than it is by this (voxels): more than `utm.core.sight.KEEP_OFF`.
+_OFF = 1.5e-3
 #: Rounds in which the way over the roofs is lifted over what it meets higher up (bridges, slabs).
 _LIFTS = 4
 

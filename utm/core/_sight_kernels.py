@@ -1,9 +1,10 @@
 """Lines of sight on the bit table of walls, and what shortens a way with nothing but lines of sight.
 
 Points are grid coordinates: voxel (i, j, k) is the closed box [i, i + 1] x [j, j + 1] x [k, k + 1]. A *scene* is the
-tuple (walls, blocks, nz): the table of `utm.core._walls`, the same table with 8 x 8 columns laid over each other
-(what is free there is free in all 64), and the number of layers. Asking the blocks first makes a long line of sight
-in a city six times faster, and the bits make it four times faster than booleans.
+tuple (walls, blocks, nz, margin): the table of `utm.core._walls`; the same table with 8 x 8 columns laid over each
+other (what is free there is free in all 64); the number of layers; and by how much every box is taken larger. Asking
+the blocks first makes a long line of sight in a city six times faster, and the bits make it four times faster than
+booleans.
 """
 
 from __future__ import annotations
@@ -15,10 +16,6 @@ import numpy as np
 from utm.core._jit import kernel
 from utm.core._walls import SPAN
 
-#: By this much (voxels) every box is larger than it is. Rounding moves a crossing by less than a millionth of it at
-#: a thousand voxels, so a voxel that the line touches is never missed; one that it misses by less may be counted.
-MARGIN = 1e-9
-_WIDER = 2 * MARGIN  # for blocks of columns, so that none is passed over whose columns would be asked
 _SHIFT = 3  # a block is 8 x 8 columns; 4 x 4 and 16 x 16 were up to 1.7 times slower
 _BLOCK = 1 << _SHIFT
 _SPAN = SPAN
@@ -28,8 +25,8 @@ _STILL = 1e-4
 #: Halving goes on, but not for ever, until a corner moves or could move by less than this (voxels).
 _LITTLE = 0.02
 _MOST_HALVINGS = 12
-#: A corner that would lie on the face of a blocked voxel lies this far (voxels) beside it.
-_BESIDE = 1e-6
+#: A corner that would lie on the face of a blocked voxel lies this many margins beside it.
+_BESIDE = 1.5
 
 
 @kernel
@@ -61,7 +58,8 @@ def sees(scene: Any, a: Any, b: Any) -> bool:
     """Whether every voxel that the closed segment touches is free: slab by slab of one axis, strip by strip of the
     next, so that a corner that is only grazed is found by the same arithmetic as any other voxel; first for blocks of
     columns, then, where one is not free, for its columns."""
-    walls, blocks, nz = scene
+    walls, blocks, nz, margin = scene
+    wider = 2 * margin  # for blocks, so that none is passed over whose columns would be asked
     nx, ny = walls.shape[0] - 2, walls.shape[1] - 2
     ax, ay, az = a[0], a[1], a[2]
     dx, dy, dz = b[0] - ax, b[1] - ay, b[2] - az
@@ -69,53 +67,53 @@ def sees(scene: Any, a: Any, b: Any) -> bool:
     y0, y1 = min(ay, b[1]), max(ay, b[1])
     z0, z1 = min(az, b[2]), max(az, b[2])
     # Being outside is being blocked, and a box is convex: the ends decide.
-    if not (x0 > MARGIN and y0 > MARGIN and z0 > MARGIN and x1 < nx - MARGIN and y1 < ny - MARGIN and z1 < nz - MARGIN):
+    if not (x0 > margin and y0 > margin and z0 > margin and x1 < nx - margin and y1 < ny - margin and z1 < nz - margin):
         return False
     # What hardly moves along an axis counts as still: far less than the margin.
     ix = 0.0 if abs(dx) < 1e-12 else 1.0 / dx
     iy = 0.0 if abs(dy) < 1e-12 else 1.0 / dy
-    for u in range(int(x0 - _WIDER) >> _SHIFT, (int(x1 + _WIDER) >> _SHIFT) + 1):
+    for u in range(int(x0 - wider) >> _SHIFT, (int(x1 + wider) >> _SHIFT) + 1):
         s0, s1 = 0.0, 1.0
         if ix != 0.0:
-            p, q = (u * _BLOCK - _WIDER - ax) * ix, (u * _BLOCK + _BLOCK + _WIDER - ax) * ix
+            p, q = (u * _BLOCK - wider - ax) * ix, (u * _BLOCK + _BLOCK + wider - ax) * ix
             s0, s1 = max(s0, min(p, q)), min(s1, max(p, q))
         if s0 > s1:
             continue
         p, q = ay + s0 * dy, ay + s1 * dy
-        v0, v1 = int(max(min(p, q), y0) - _WIDER) >> _SHIFT, int(min(max(p, q), y1) + _WIDER) >> _SHIFT
+        v0, v1 = int(max(min(p, q), y0) - wider) >> _SHIFT, int(min(max(p, q), y1) + wider) >> _SHIFT
         for v in range(v0, v1 + 1):
             t0, t1 = s0, s1
             if iy != 0.0:
-                p, q = (v * _BLOCK - _WIDER - ay) * iy, (v * _BLOCK + _BLOCK + _WIDER - ay) * iy
+                p, q = (v * _BLOCK - wider - ay) * iy, (v * _BLOCK + _BLOCK + wider - ay) * iy
                 t0, t1 = max(t0, min(p, q)), min(t1, max(p, q))
             if t0 > t1:
                 continue
             p, q = az + t0 * dz, az + t1 * dz
-            k0, k1 = int(max(min(p, q), z0) - _WIDER), min(int(min(max(p, q), z1) + _WIDER), nz - 1)
+            k0, k1 = int(max(min(p, q), z0) - wider), min(int(min(max(p, q), z1) + wider), nz - 1)
             if not _any(blocks, u, v, k0, k1):
                 continue
             p, q = ax + t0 * dx, ax + t1 * dx
-            i0 = max(int(max(min(p, q), x0) - _WIDER), u * _BLOCK)
-            i1 = min(int(min(max(p, q), x1) + _WIDER), u * _BLOCK + _BLOCK - 1)
+            i0 = max(int(max(min(p, q), x0) - wider), u * _BLOCK)
+            i1 = min(int(min(max(p, q), x1) + wider), u * _BLOCK + _BLOCK - 1)
             for i in range(i0, i1 + 1):
                 r0, r1 = t0, t1
                 if ix != 0.0:
-                    p, q = (i - MARGIN - ax) * ix, (i + 1 + MARGIN - ax) * ix
+                    p, q = (i - margin - ax) * ix, (i + 1 + margin - ax) * ix
                     r0, r1 = max(r0, min(p, q)), min(r1, max(p, q))
                 if r0 > r1:
                     continue
                 p, q = ay + r0 * dy, ay + r1 * dy
-                j0 = max(int(max(min(p, q), y0) - MARGIN), v * _BLOCK)
-                j1 = min(int(min(max(p, q), y1) + MARGIN), v * _BLOCK + _BLOCK - 1)
+                j0 = max(int(max(min(p, q), y0) - margin), v * _BLOCK)
+                j1 = min(int(min(max(p, q), y1) + margin), v * _BLOCK + _BLOCK - 1)
                 for j in range(j0, j1 + 1):
                     q0, q1 = r0, r1
                     if iy != 0.0:
-                        p, q = (j - MARGIN - ay) * iy, (j + 1 + MARGIN - ay) * iy
+                        p, q = (j - margin - ay) * iy, (j + 1 + margin - ay) * iy
                         q0, q1 = max(q0, min(p, q)), min(q1, max(p, q))
                     if q0 > q1:
                         continue
                     p, q = az + q0 * dz, az + q1 * dz
-                    k0, k1 = int(max(min(p, q), z0) - MARGIN), min(int(min(max(p, q), z1) + MARGIN), nz - 1)
+                    k0, k1 = int(max(min(p, q), z0) - margin), min(int(min(max(p, q), z1) + margin), nz - 1)
                     if _any(walls, i + 1, j + 1, k0, k1):
                         return False
     return True
@@ -302,7 +300,7 @@ def _move(scene: Any, a: Any, here: Any, b: Any, aim: Any, halvings: int, axis: 
     if axis >= 0:
         near, far = here[axis] + low * (aim[axis] - here[axis]), here[axis] + high * (aim[axis] - here[axis])
         face = np.floor(max(near, far))
-        snapped = face + _BESIDE if near > far else face - _BESIDE
+        snapped = face + _BESIDE * scene[3] if near > far else face - _BESIDE * scene[3]
         if face > min(near, far) and abs(snapped - near) > _STILL:
             trial[:] = here
             trial[axis] = snapped

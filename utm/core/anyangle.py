@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from utm.core._anyangle_kernels import levels_of, over_roofs, through_lattice
 from utm.core._jit import point, read_only
-from utm.core._sight_kernels import first_hidden, length, pulled, relaxed, sees
+from utm.core._sight_kernels import first_hidden, length, relaxed, sees
 from utm.core._walls import walls
 from utm.core.grid import GridPlanner
-from utm.core.sight import RELAXATION, corners_of, least_along, scene
+from utm.core.sight import RELAXATION, corners_of, least_along, narrower, scene, string
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,17 +87,19 @@ class AnyAnglePlanner:
     def _shortest(
         self, cells: NDArray[np.int32], first: NDArray[np.float64], last: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        if sees(self._scene, first, last):
-            return np.stack([first, last])
-        table, _, layers = self._scene
-        way = relaxed(self._scene, pulled(self._scene, corners_of(self._scene, cells, first, last)), *RELAXATION)
+        corners = corners_of(self._scene, cells, first, last)
+        if len(corners) == 2:
+            return corners
+        way = string(self._scene, corners)
+        narrow = narrower(self._scene)
+        table, _, layers, _ = narrow
         roofs = over_roofs(table, layers, first, last)
         # Relaxing costs more than all of the guess, and takes little off a string that is taut in its plane.
-        if len(roofs) and length(roofs, len(roofs)) < length(way, len(way)) and first_hidden(self._scene, roofs) < 0:
-            way = relaxed(self._scene, roofs, *RELAXATION)
+        if len(roofs) and length(roofs, len(roofs)) < length(way, len(way)) and first_hidden(narrow, roofs) < 0:
+            way = relaxed(narrow, roofs, *RELAXATION)
         lattice = through_lattice(self._levels, self._thick, layers, first, last, length(way, len(way)))
-        if len(lattice) and first_hidden(self._scene, lattice) < 0:
-            way = _shorter(way, relaxed(self._scene, pulled(self._scene, lattice), *RELAXATION))
+        if len(lattice) and first_hidden(narrow, lattice) < 0:
+            way = _shorter(way, string(self._scene, lattice))
         return way
 
     def _place(self, values: ArrayLike, name: str) -> NDArray[np.float64]:

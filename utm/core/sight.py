@@ -12,24 +12,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core._jit import kernel, point, read_only
-from utm.core._sight_kernels import first_hidden, overlaid, pulled, relaxed
+from utm.core._sight_kernels import first_hidden, overlaid, pulled, relaxed, sees
 from utm.core._walls import walls
 
 #: By this much (voxels) every box is larger than it is. Rounding moves a crossing by less than a millionth of it at
 #: a thousand voxels, so a voxel that the line touches is never missed; one that it misses by less may be counted.
 _MARGIN = 1e-9
 
+#: Ways that are made here keep this far (voxels) from what is blocked, but at ends that are nearer. A way may bend at a
+#: corner of a voxel, and without it would pass on so narrowly that no two level or vertical pieces can follow it.
+KEEP_OFF = 1e-3
+
 #: How many rounds the corners of a way are moved at most, how many halvings find the end of a movement, and which gain
 #: of a round (voxels) is worth another one.
 RELAXATION = (4, 4, 0.02)
 
 #: What `utm.core._sight_kernels` calls a scene.
-Scene = tuple[NDArray[np.int64], NDArray[np.int64], int]
+Scene = tuple[NDArray[np.int64], NDArray[np.int64], int, float]
 
 
 def scene(table: NDArray[np.int64], layers: int) -> Scene:
-    """What lines of sight are asked of: a table of walls with what is derived from it."""
-    return read_only(table), read_only(overlaid(table)), layers
+    """What lines of sight are asked of, by the rule of `segment_clear`: a table of walls and what follows from it."""
+    return read_only(table), read_only(overlaid(table)), layers, _MARGIN
+
+
+def narrower(sight: Scene) -> Scene:
+    """The same for ways that keep off what is blocked by ``KEEP_OFF``."""
+    table, blocks, layers, _ = sight
+    return table, blocks, layers, KEEP_OFF
 
 
 def segment_clear(blocked: NDArray[np.bool_], a: ArrayLike, b: ArrayLike) -> bool:
@@ -98,26 +108,35 @@ def pull_string(blocked: NDArray[np.bool_], cells: ArrayLike, start: ArrayLike, 
         (m, 3) corners in grid coordinates from ``start`` to ``goal``, m >= 2 (also when both are one point).
 
     Raises:
-        ValueError: start or goal is not in the first or last voxel or touches a blocked one, or the path itself is
-            not clear (a path that cuts corners cannot be).
+        ValueError: start or goal is not in the first or last voxel or touches a blocked one, or they do not see each
+            other and the path itself is not clear (one that cuts corners cannot be).
     """
     volume = _volume(blocked)
     sight = scene(walls(volume), volume.shape[2])
     corners = corners_of(sight, cells, point(start, "start"), point(goal, "goal"))
-    way: NDArray[np.float64] = relaxed(sight, pulled(sight, corners), *RELAXATION)
+    return string(sight, corners)
+
+
+def string(sight: Scene, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners (n, 3), each of which sees the next, pulled and relaxed."""
+    narrow = narrower(sight)
+    way: NDArray[np.float64] = relaxed(narrow, pulled(narrow, corners), *RELAXATION)
     return way
 
 
 def corners_of(
     sight: Scene, cells: ArrayLike, first: NDArray[np.float64], last: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The centres of the cells of a path (m, 3) with its ends, each of which sees the next; errors as `pull_string`."""
+    """The centres of the cells of a path (m, 3) with its ends, each of which sees the next; only the ends, if they see
+    each other. Errors as `pull_string`."""
     path = np.asarray(cells)
     if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0 or path.dtype.kind not in "iu":
         raise ValueError(f"cells must be integers (n, 3) with n >= 1, got {path.dtype} of shape {path.shape}")
     for name, end, cell in (("start", first, path[0]), ("goal", last, path[-1])):
         if ((end < cell) | (end > cell + 1)).any():
             raise ValueError(f"the {name} {end.tolist()} does not lie in voxel {cell.tolist()} of the path")
+    if sees(sight, first, last):
+        return np.stack([first, last])
     corners = path.astype(np.float64) + 0.5
     if len(path) == 1:
         corners = np.stack([first, last])
