@@ -89,7 +89,14 @@ class DatumError(InputError):
 
 
 class NoPath(UtmError):
-    """The search proved that no way exists between start and goal."""
+    """The search proved that no way exists between start and goal.
+
+    ``limit`` is ``wind`` where there would be one in calm air.
+    """
+
+    def __init__(self, message: str, *, limit: str | None = None):
+        self.limit = limit
+        super().__init__(message)
 
 
 class CannotFly(UtmError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_what_a_raster_does_not_cover_must_be_said(town, tmp_path):
     values = np.ones((SIZE[0] // 2, SIZE[1]))
     values[10, 20] = -9999.0
     raster = write_raster(tmp_path / "noise.tif", values)
-    with pytest.raises(InputError, match="says nothing of 50[.]0% of the map"):
+    with pytest.raises(InputError, match=r"says nothing of 50[.]0% of the map"):
         read_layer(raster, skies, "noise", LayerKind.NOISE, 1.0)
     layer = read_layer(raster, skies, "noise", LayerKind.NOISE, 1.0, fill=0.25)
     assert layer.values[10, 20] == layer.values[-1, 0] == 0.25
@@ -183,3 +184,39 @@ def test_a_layer_of_another_map_is_refused(town):
     layer = checked_layer("people", LayerKind.PEOPLE, 1.0, np.ones((10, 10), np.float32), skies.cell_m)
     with pytest.raises(StoreError, match="another map"):
         factor_for(Conditions(layers=(layer,)), skies, columns, space)
+
+
+def test_time_and_energy_are_worked_out_in_the_wind(airspace: Airspace, town):
+    calm = airspace.route_answer(plan(town, "one", ("west", "south")))
+    blown = airspace.route_answer(plan(town, "one", ("west", "south")), wind=wind_from(305, 13.0))
+    against = airspace.route_answer(plan(town, "one", ("south", "west")), wind=wind_from(305, 13.0))
+    assert blown.route.flight_s == pytest.approx(calm.route.flight_s, rel=0.01)
+    # Into 13 of the 15 m/s that it makes, 2 m/s are left of the cruise speed of 8.
+    assert against.route.flight_s > 2 * calm.route.flight_s
+    assert against.route.energy.used_wh > 2 * calm.route.energy.used_wh
+
+
+def test_dear_air_is_flown_around_where_that_is_cheaper(airspace: Airspace, town):
+    """Homes on the straight line from west to south, worth a detour; the cost says so in both cases."""
+    wish = plan(town, "one", ("west", "south"))
+    free = airspace.route_answer(wish).route
+    skies = Skies(town, airspace.rules)
+    sensitive = np.zeros(SIZE, np.float32)
+    sensitive[60:190, 85:105] = 1.0
+    airspace.set_layer(checked_layer("people", LayerKind.PEOPLE, 5.0, sensitive * 20_000, skies.cell_m))
+    kept = airspace.route_answer(wish).route
+
+    def over(points) -> float:
+        """Metres above the homes, by small steps."""
+        total = 0.0
+        for a, b in itertools.pairwise(points):
+            steps = max(int(np.linalg.norm(b - a)), 1)
+            at = a + np.linspace(0, 1, steps)[:, None] * (b - a)
+            cells = (at[:, :2] // CELL_M).astype(int)
+            total += float(sensitive[tuple(cells.T)].mean()) * float(np.linalg.norm(b - a))
+        return total
+
+    assert over(kept.points_m) < over(free.points_m) / 2
+    assert kept.length_m > free.length_m
+    assert free.cost == pytest.approx(np.linalg.norm(np.diff(free.points_m[1:-1], axis=0), axis=1).sum())
+    assert kept.cost < free.cost + 5.0 * over(free.points_m)

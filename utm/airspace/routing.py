@@ -30,7 +30,7 @@ from utm.core.flightspace import without
 from utm.core.flyable import Energy, flight_energy, flyable
 from utm.core.tube import corner_triangles, rounded, tube_of
 from utm.core.turns import turns_clear
-from utm.errors import NoPath
+from utm.errors import CannotFly, NoPath
 from utm.model import PLAIN, Conditions, FlightPlan, GeoZone, Objective, Trajectory, Tube, Wind
 
 #: How often a way is sought again, farther from everything, because a turn would leave the clear air.
@@ -185,6 +185,8 @@ def _way(
         try:
             leg, tried = ways.leg(start, goal)
         except NoPath as error:
+            if error.limit == "wind":
+                raise _too_windy(plan, conditions.wind) from error
             raise Refusal(
                 "NO_ROUTE", "No way leads there: terrain, buildings, ceiling and zones close it off."
             ) from error
@@ -193,6 +195,17 @@ def _way(
     legs.append(places[-1].enu_m[None])
     corners = corners_only(np.vstack(legs))
     return corners, expansions, ways.cost(np.vstack(legs[1:-1]))
+
+
+def _too_windy(plan: FlightPlan, wind: Wind) -> CannotFly:
+    strongest, allowed = float(np.hypot(*wind.velocity_m_s.T).max()), plan.aircraft.max_airspeed_m_s
+    return CannotFly(
+        f"it blows at up to {strongest:.1f} m/s, against which a {plan.aircraft.name} with {allowed:g} m/s through the "
+        "air can hold no way",
+        limit="wind",
+        needed=strongest + 1e-3 * plan.aircraft.cruise_m_s,  # slower than that over the ground is standing
+        allowed=allowed,
+    )
 
 
 def _depth_m(triangles: NDArray[np.float64]) -> float:

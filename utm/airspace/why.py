@@ -21,6 +21,7 @@ The codes are stable. ``<PLACE>`` is ORIGIN, DESTINATION or WAYPOINT.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,12 +32,13 @@ from numpy.typing import NDArray
 from utm.airspace.air import Air
 from utm.airspace.places import Place, Refusal
 from utm.airspace.relaxation import Relaxation, Trial, moved, relaxation, zones_lifted
+from utm.airspace.routing import find_route
 from utm.airspace.space import Skies
 from utm.airspace.until import listed, until_words, zone_words
 from utm.core.flyable import flyable
 from utm.core.relax import Sides
 from utm.errors import CannotFly
-from utm.model import Conditions, FlightPlan, GeoZone
+from utm.model import CALM, Conditions, FlightPlan, GeoZone, Wind
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,9 @@ def _cannot_fly(trial: Trial, error: CannotFly) -> NoWay:
     none = np.zeros_like(trial.in_force)
     if trial.in_force.any() and _straight_flies(trial) and trial.opens(none):
         opens = zones_lifted(trial.air.zones, trial.in_force, trial.departure_s, trial.opens)
-    if opens is None and share is not None:
+    if opens is None and error.limit == "wind":
+        opens = _less_wind(trial)
+    elif opens is None and share is not None:
         opens = _stronger(trial.plan, error.limit, error.needed - error.allowed, share)
     return NoWay(error.limit.upper(), told, opens)
 
@@ -177,8 +181,30 @@ def _stronger(plan: FlightPlan, limit: str, short: float, share: float) -> Relax
         needed = math.ceil(aircraft.endurance_s + short)
         sentence = f"An aircraft with an endurance of {needed} s instead of {aircraft.endurance_s:g} s could fly it."
         return Relaxation("endurance", sentence, needed - aircraft.endurance_s, "s")
-    slower = math.ceil(short * 10) / 10
-    return Relaxation("wind", f"With {slower:.1f} m/s less wind the flight could be flown: wait for it.", slower, "m/s")
+    raise AssertionError(limit)
+
+
+def _less_wind(trial: Trial) -> Relaxation | None:
+    """By how much the wind would have to drop, at all heights alike, for the way of a calm day to be flown; None where
+    that is no way either."""
+    calm = dataclasses.replace(trial.conditions, wind=CALM)
+    try:
+        route = find_route(trial.air.skies, trial.plan, trial.air.places, trial.zones, calm)
+    except (Refusal, CannotFly):
+        return None
+    wind = trial.conditions.wind
+    strongest = float(np.hypot(*wind.velocity_m_s.T).max())
+    # A tenth of a metre per second is as fine as any forecast.
+    for slower in np.arange(0.1, strongest + 0.1, 0.1):
+        left = max(strongest - slower, 0.0)
+        weaker = Wind(wind.up_m, wind.velocity_m_s * (left / strongest))
+        try:
+            flyable(route.points_m, trial.plan.aircraft, weaker)
+        except CannotFly:
+            continue
+        sentence = f"With at most {left:.1f} m/s, {slower:.1f} m/s less, the flight could be flown: wait for it."
+        return Relaxation("wind", sentence, round(float(slower), 1), "m/s")
+    return None
 
 
 def _kind(place: Place) -> str:

@@ -135,7 +135,7 @@ class CostPlanner:
             if status == TOO_DEAR:
                 raise NoPath(f"every way from {first} to {last} costs more than can be counted; lower the factors")
             if status == NO_WAY:
-                raise NoPath(self._why_not(first, last))
+                raise self._why_not(first, last)
             cells = trace(self._states, self.shape, last, read_only(STEPS))
         return CostPath(cells, self._cost_of(cells, True), self._cost_of(cells, False), expansions)
 
@@ -231,18 +231,19 @@ class CostPlanner:
                 return status, expansions
             self._queue = np.empty((len(self._queue) * 4, 2), np.int64)
 
-    def _why_not(self, first: tuple[int, ...], last: tuple[int, ...]) -> str:
-        """In words; whether it is the wind is proven by a search without one."""
+    def _why_not(self, first: tuple[int, ...], last: tuple[int, ...]) -> NoPath:
+        """What to raise; whether it is the wind is proven by a search without one."""
         if np.isfinite(self._halves).all():
-            return f"there is no way from {first} to {last}"
+            return NoPath(f"there is no way from {first} to {last}")
         calm = np.zeros((1, 26, 2))
         calm[:, :, 0] = self._calm_half
         if self._explored(first, last, read_only(calm), (0, 0, 0))[0] != FOUND:
-            return f"there is no way from {first} to {last}, whatever the wind"
+            return NoPath(f"there is no way from {first} to {last}, whatever the wind")
         assert self.aircraft is not None
-        return (
+        return NoPath(
             f"the wind is too strong for {self.aircraft.name} on every way from {first} to {last}: it makes "
-            f"{self.aircraft.max_airspeed_m_s:g} m/s through the air"
+            f"{self.aircraft.max_airspeed_m_s:g} m/s through the air",
+            limit="wind",
         )
 
     def _voxel(self, values: ArrayLike, name: str) -> tuple[int, int, int]:
