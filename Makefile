@@ -17,7 +17,7 @@ demo: setup ## From a drone survey to two flown sky roads, under out/demo
 
 test: lint ## Lint, import contract, tests, and those of kernels once more without the compiler
 	@$(bin)/python -m pytest -q
-	@NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest -q -m nojit
+	@$(MAKE) --no-print-directory nojit
 
 nojit: setup ## The tests of kernels as plain Python; fails when a kernel was never called
 	@NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest -q -m nojit
@@ -39,15 +39,20 @@ px4: setup ## The tests that need a real PX4 SITL
 sample: setup ## Make the sample city again
 	@$(bin)/python data/sample_dsm/generate.py --out data/sample_dsm
 
-bench: setup ## Benchmarks, peers side by side: minutes (peers that are not installed are skipped, with the reason)
+.venv/bench: .venv/ready
+	@if command -v uv >/dev/null; then uv pip install --quiet --python $(bin)/python --constraint constraints.txt -e '.[bench]'; \
+	  else PIP_CONSTRAINT=constraints.txt $(bin)/python -m pip install --quiet -e '.[bench]'; fi
+	@touch .venv/bench
+
+bench: .venv/bench ## Benchmarks, peers side by side: minutes (peers that are not installed are skipped, with the reason)
 	@$(bin)/python -m pytest benchmarks -q --benchmark-only --benchmark-timer=time.process_time \
 	  --benchmark-columns=median,mean,max,rounds --benchmark-sort=mean
 
-bench-source: setup ## One more peer of the benchmarks, which is built here: needs a C++ compiler
+bench-source: .venv/bench ## One more peer of the benchmarks, which is built here: needs a C++ compiler
 	@if command -v uv >/dev/null; then uv pip install --quiet --python $(bin)/python --constraint constraints.txt -e '.[bench-source]'; \
-	  else $(bin)/python -m pip install --quiet --constraint constraints.txt -e '.[bench-source]'; fi
+	  else PIP_CONSTRAINT=constraints.txt $(bin)/python -m pip install --quiet -e '.[bench-source]'; fi
 
-bench-planner: setup ## Figures of the planner, into docs/benchmarks-planner.md: twelve minutes of a quiet machine
+bench-planner: .venv/bench ## Figures of the planner, into docs/benchmarks-planner.md: twelve minutes of a quiet machine
 	@$(bin)/python -m benchmarks.planner_figures
 
 bench-warframe: setup ## All 30,000 published questions, lengths compared

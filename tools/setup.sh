@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1m%s\033[0m\n' "setup: $*" >&2; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+[ $# = 0 ] || fail "takes no arguments (got: $*); it makes .venv anew"
 
 find_python() {
   if [ -n "${PYTHON:-}" ]; then echo "$PYTHON"; return; fi
@@ -45,10 +46,10 @@ fi
 say "installing the package into .venv (a few minutes the first time)"
 if [ -n "$have_uv" ]; then
   uv venv --quiet --clear --python "${python:-3.12}" .venv
-  uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --build-constraint constraints.txt -e '.[sim,test,bench]'
+  uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --build-constraint constraints.txt --compile-bytecode -e '.[sim,test]'
 else
   "$python" -m venv --clear .venv
-  PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt .venv/bin/python -m pip install --quiet -e '.[sim,test,bench]'
+  PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt .venv/bin/python -m pip install --quiet -e '.[sim,test]'
 fi
 .venv/bin/python -c 'import open3d, rasterio, mavsdk, numba' || fail "the installation does not import; the line above says why"
 touch .venv/ready
