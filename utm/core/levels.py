@@ -23,7 +23,7 @@ from utm.model import Aircraft
 #: What a step costs beyond its height over its speed: a stop before it, another one after it (seconds).
 _STOP_S = 6.0
 #: A leg that is clear at no height is halved at most this often; a voxel is then long reached.
-_MOST_HALVINGS = 16
+_MOST_HALVINGS = 24
 
 
 #: What a straight piece costs, level or vertical, from one point (3,) in metres to another.
