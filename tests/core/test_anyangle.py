@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.oracles import sight as oracle
 from utm.core import GridPlanner, clearance_field, pull_string, segment_clear
-from utm.core._anyangle_kernels import over_roofs, through_lattice
+from utm.core._anyangle_kernels import levels_of, over_roofs, through_lattice
 from utm.core._jit import read_only
 from utm.core._walls import walls
 from utm.core.anyangle import AnyAnglePlanner
@@ -245,3 +245,15 @@ def test_ways_uncompiled():
     lattice = through_lattice(planner._levels, 1, 5, a, b, 40.0)
     assert len(lattice) == 3
     assert len(through_lattice(planner._levels, 1, 5, a, b, 27.0)) == 0
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("nz", [1, 5, 61, 62, 63, 64, 65, 130])
+def test_levels_say_what_is_blocked(nz):
+    blocked = np.random.default_rng(nz).random((3, 2, nz)) < 0.3
+    thick = -(-nz // 64)
+    found = levels_of(walls(blocked), nz, thick)
+    for i, j, n in np.ndindex(3, 2, 64):
+        part = blocked[i, j, n * thick : (n + 1) * thick]
+        expected = bool(part.any()) or (n + 1) * thick > nz
+        assert bool(int(found[i, j]) >> n & 1) == expected

@@ -109,7 +109,7 @@ _PLAIN = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "mu
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class HeightDocument(_Document):
@@ -183,7 +183,7 @@ class AircraftDocument(_Document):
 class FlightPlanDocument(_Document):
     """A flight plan file: what an operator asks for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Skyroad flight plan")
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, title="Skyroad flight plan")
 
     id: Identifier | None = Field(None, description="unique in the airspace; made from the content when left out")
     operator: Annotated[str, Field(min_length=1, max_length=200)]
@@ -261,7 +261,7 @@ class ZoneDocument(_Document):
 class PolygonDocument(BaseModel):
     """A GeoJSON Polygon of one ring."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     type: Literal["Polygon"]
     coordinates: Annotated[
         tuple[Annotated[tuple[tuple[Longitude, Latitude], ...], Field(min_length=4)], ...],
@@ -272,7 +272,7 @@ class PolygonDocument(BaseModel):
 class ZoneFeature(BaseModel):
     """One GeoJSON Feature."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     type: Literal["Feature"]
     properties: ZoneDocument
     geometry: PolygonDocument

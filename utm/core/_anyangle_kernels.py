@@ -168,8 +168,17 @@ def levels_of(walls: Any, nz: int, thick: int) -> Any:
     nx, ny = walls.shape[0] - 2, walls.shape[1] - 2
     words = np.zeros((nx, ny), np.uint64)
     one = np.uint64(1)
+    above = ~((one << np.uint64(nz)) - one) if nz < 64 else np.uint64(0)
+    inner = (one << np.uint64(_SPAN)) - one
     for i in range(nx):
         for j in range(ny):
+            if thick == 1:  # the words of the walls, put together
+                word = above
+                for w in range(walls.shape[2]):
+                    part = (np.uint64(walls[i + 1, j + 1, w]) >> one) & inner
+                    word |= part << np.uint64(_SPAN * w)
+                words[i, j] = word
+                continue
             word = np.uint64(0)
             for k in range(64 * thick):
                 if k >= nz or _bit(walls, i, j, k):

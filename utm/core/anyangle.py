@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from utm.core._anyangle_kernels import levels_of, over_roofs, through_lattice
 from utm.core._jit import point, read_only
 from utm.core._sight_kernels import first_hidden, length, relaxed, sees
-from utm.core._walls import walls
 from utm.core.grid import GridPlanner
 from utm.core.sight import RELAXATION, corners_of, least_along, narrower, scene, string
 
@@ -63,7 +62,7 @@ class AnyAnglePlanner:
         self._distance_m = None if distance_m is None else np.asarray(distance_m)
         if self._distance_m is not None and self._distance_m.shape != volume.shape:
             raise ValueError(f"distances of shape {self._distance_m.shape} for a volume of {volume.shape} voxels")
-        self._scene = scene(walls(volume), volume.shape[2])
+        self._scene = scene(self._grid.walls, volume.shape[2])
         self._thick = -(-volume.shape[2] // 64)
         self._levels = read_only(levels_of(self._scene[0], volume.shape[2], self._thick))
 
