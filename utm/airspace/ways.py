@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 
 from utm.airspace.conditions import factor_for, wind_for
 from utm.airspace.space import Skies
-from utm.core import Columns, FlightSpace, level_legs
-from utm.core.anyangle import AnyAnglePlanner
-from utm.core.costs import CostPlanner, shorten_by_cost
-from utm.core.energy import power_w
+from utm.core import (
+    AnyAnglePlanner,
+    Columns,
+    CostPlanner,
+    FlightSpace,
+    level_legs,
+    power_w,
+    shorten_by_cost,
+)
 from utm.model import Aircraft, Conditions, FlightPlan, Objective
 
 #: What stopping for a change of height costs beyond the climb, seconds.

@@ -1,21 +1,31 @@
 """The pure heart: flight space, search, timed motion, conflict, conformance. Arrays and model objects in and out."""
 
+from utm.core.anyangle import AnyAnglePath, AnyAnglePlanner
 from utm.core.clearance import HeightProfile, height_profile, least_distance
 from utm.core.columns import Columns, lowest_clear
 from utm.core.conflict import closest_approach, forbidden_delays, in_conflict, least_delay
 from utm.core.conformance import Judgement, judge
+from utm.core.costs import CostPath, CostPlanner
+from utm.core.energy import ground_speed_m_s, leg_time_energy, power_w, usable_wh
 from utm.core.field import clearance_field, halo_cells
-from utm.core.flightspace import FlightSpace, KeepOut, flight_space
+from utm.core.flightspace import FlightSpace, KeepOut, flight_space, without
 from utm.core.flyable import Energy, flight_energy, flyable
 from utm.core.grid import GridPath, GridPlanner
 from utm.core.levels import corners_only, level_legs
-from utm.core.sight import pull_string, segment_clear
+from utm.core.longways import LongPath, LongPlanner
+from utm.core.shorten import shorten_by_cost
+from utm.core.sight import least_along, pull_string, segment_clear
 from utm.core.trajectory import flight_time_s, time_path
 from utm.core.tube import corner_triangles, rounded, tube_of
+from utm.core.turns import turns_clear
 from utm.core.voxels import Voxels, voxelise
 
 __all__ = [
+    "AnyAnglePath",
+    "AnyAnglePlanner",
     "Columns",
+    "CostPath",
+    "CostPlanner",
     "Energy",
     "FlightSpace",
     "GridPath",
@@ -23,6 +33,8 @@ __all__ = [
     "HeightProfile",
     "Judgement",
     "KeepOut",
+    "LongPath",
+    "LongPlanner",
     "Voxels",
     "clearance_field",
     "closest_approach",
@@ -33,18 +45,26 @@ __all__ = [
     "flight_time_s",
     "flyable",
     "forbidden_delays",
+    "ground_speed_m_s",
     "halo_cells",
     "height_profile",
     "in_conflict",
     "judge",
+    "least_along",
     "least_delay",
     "least_distance",
+    "leg_time_energy",
     "level_legs",
     "lowest_clear",
+    "power_w",
     "pull_string",
     "rounded",
     "segment_clear",
+    "shorten_by_cost",
     "time_path",
     "tube_of",
+    "turns_clear",
+    "usable_wh",
     "voxelise",
+    "without",
 ]
