@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -218,10 +219,23 @@ def _pathfinding3d(blocked: NDArray[np.bool_]) -> Ask:
 
 
 def _ompl(planner: str, seconds: float) -> Callable[[NDArray[np.bool_]], Ask]:
-    """A sampling planner in the box of the volume; motions are sampled every half voxel, by the library."""
+    """A sampling planner in the box of the volume; states and motions are judged by our exact lines of sight."""
 
     def prepare(blocked: NDArray[np.bool_]) -> Ask:
         from ompl import base, geometric, util
+
+        from utm.core._sight_kernels import sees
+        from utm.core._walls import walls
+        from utm.core.sight import scene
+
+        table = scene(walls(blocked), blocked.shape[2])
+
+        def place(state: Any) -> NDArray[np.float64]:
+            return np.array([state[0], state[1], state[2]])
+
+        class Sight(base.MotionValidator):  # type: ignore[misc]
+            def checkMotion(self, a: Any, b: Any) -> bool:
+                return bool(sees(table, place(a), place(b)))
 
         util.setLogLevel(util.LOG_NONE)
         util.RNG.setSeed(1)
@@ -229,12 +243,13 @@ def _ompl(planner: str, seconds: float) -> Callable[[NDArray[np.bool_]], Ask]:
         bounds = base.RealVectorBounds(3)
         for axis, size in enumerate(blocked.shape):
             bounds.setLow(axis, 0.0)
-            bounds.setHigh(axis, size - 1e-6)
+            bounds.setHigh(axis, float(size))
         space.setBounds(bounds)
         setup = geometric.SimpleSetup(space)
-        setup.setStateValidityChecker(lambda state: not blocked[int(state[0]), int(state[1]), int(state[2])])
+        setup.setStateValidityChecker(lambda state: bool(sees(table, place(state), place(state))))
         information = setup.getSpaceInformation()
-        information.setStateValidityCheckingResolution(0.5 / space.getMaximumExtent())
+        information.setMotionValidator(Sight(information))
+        setup.setOptimizationObjective(base.PathLengthOptimizationObjective(information))
         setup.setPlanner(getattr(geometric, planner)(information))
 
         def ask(start: NDArray[np.int64], goal: NDArray[np.int64]) -> ArrayLike:

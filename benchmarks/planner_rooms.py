@@ -134,8 +134,7 @@ def angle(say: Say) -> dict[str, Any]:
         ]
     text = [
         "Between centres of voxels; a way is clear where every voxel that it touches is free, by exact traversal. "
-        "Lazy Theta* is given our lines of sight; OMPL samples its motions every half voxel, so some of its ways are "
-        "not clear, and shorter than allowed."
+        "Lazy Theta* and OMPL are given our lines of sight; OMPL calls them from Python, which is what a user of it gets."
     ]
     return section("Any angle", text=text, tables=tables, targets=targets, plots=plots)
 
