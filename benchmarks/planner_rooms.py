@@ -134,7 +134,7 @@ def angle(say: Say) -> dict[str, Any]:
         ]
     text = [
         "Between centres of voxels; a way is clear where every voxel that it touches is free, by exact traversal. "
-        "Lazy Theta* and OMPL are given our lines of sight; OMPL calls them from Python, which is what a user of it gets."
+        "Lazy Theta* and OMPL are given our lines of sight; OMPL calls them from Python, as a user of it would."
     ]
     return section("Any angle", text=text, tables=tables, targets=targets, plots=plots)
 
