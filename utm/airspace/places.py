@@ -130,6 +130,18 @@ def pad_obstacle_m(columns: Columns, place: Place, radius_m: float) -> float:
     return float(columns.surface_m[i0:i1, j0:j1][near].max()) - place.up_m
 
 
+def check_room(columns: Columns, place: Place, radius_m: float) -> None:
+    """Raise Refusal when something stands over a pad within ``radius_m`` of it, or the map ends there."""
+    obstacle = pad_obstacle_m(columns, place, radius_m)
+    if math.isinf(obstacle):
+        raise Refusal(f"{place.name.upper()}_OBSTRUCTED", f"The map ends within {radius_m:g} m of the {place.name}.")
+    if obstacle > PAD_TOLERANCE_M:
+        raise Refusal(
+            f"{place.name.upper()}_OBSTRUCTED",
+            f"Within {radius_m:g} m of the {place.name} something stands {obstacle:.1f} m above the pad.",
+        )
+
+
 def check_zone(columns: Columns, place: Place, top_m: float, zone: GeoZone, out: KeepOut) -> None:
     """Raise Refusal when a zone holds any of the column from a place up to ``top_m``."""
     cell = tuple(np.floor((place.enu_m[:2] - columns.origin_m) / columns.cell_m).astype(int))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, check_zone, column_top, in_flight, pad_obstacle_m
+from utm.airspace.longroutes import LongAir, columns_along
+from utm.airspace.places import Place, Refusal, check_room, check_zone, column_top, in_flight
 from utm.airspace.space import Skies
 from utm.airspace.ways import ways_through
 from utm.core import (
@@ -94,26 +95,19 @@ def find_route(
         Refusal: a pad or way point from which no legal flight starts, or no way at all.
         CannotFly: the way is too long for the aircraft, or the wind too strong.
     """
-    columns, lowest, highest = skies.around(places)
-    outs = [skies.kept_out(zone, places) for zone in zones]
-    # A turn leaves the straight lines, not the corridor: it need not keep farther from zones and neighbours than that.
-    objects = flight_space(columns, lowest, highest, [], skies.cell_m)
+    kind = LongAir if skies.is_long(places) else _TownAir
+    air = kind(skies, plan, places, zones, conditions, around, raise_m)
     grown_m, expansions = 0.0, 0
     for _ in range(_MOST_GROWTHS):
-        floor = skies.around(places, grown_m)[1] + raise_m
-        above = objects if grown_m == raise_m == 0.0 else flight_space(columns, floor, highest, [], skies.cell_m)
-        space = without(above, columns, [*outs, *around])
-        if grown_m == 0.0:
-            _check_pads(skies, places, zones, outs, space)
         try:
-            corners, tried, cost = _way(skies, space, places, plan, conditions)
+            corners, tried, cost = air.way(grown_m)
         except Refusal as refusal:
             if grown_m == 0.0:
                 raise
             raise _no_room(plan) from refusal
         expansions += tried
         turns = corner_triangles(corners, plan.aircraft, conditions.wind)
-        broken = turns[~turns_clear(objects, turns)]
+        broken = turns[~air.turns_clear(turns)]
         if len(broken) == 0:
             flyable(corners, plan.aircraft, conditions.wind)
             return Route(
@@ -140,6 +134,32 @@ def _no_room(plan: FlightPlan) -> Refusal:
     )
 
 
+class _TownAir:
+    """The air of a window that fits into one dense flight space; the arguments are those of `find_route`."""
+
+    def __init__(self, skies, plan, places, zones, conditions, around, raise_m) -> None:  # type: ignore[no-untyped-def]
+        self.skies, self.plan, self.places, self.zones = skies, plan, places, zones
+        self.conditions, self.around, self.raise_m = conditions, around, raise_m
+        columns, lowest, self._highest = skies.around(places)
+        self._outs = [skies.kept_out(zone, places) for zone in zones]
+        # A turn leaves the straight lines, not the corridor: it need not keep farther from zones and neighbours.
+        self._objects = flight_space(columns, lowest, self._highest, [], skies.cell_m)
+
+    def turns_clear(self, triangles_m: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return turns_clear(self._objects, triangles_m)
+
+    def way(self, grown_m: float) -> tuple[NDArray[np.float64], int, float]:
+        """(corners, voxels tried, cost between the columns), with so much more clearance than the rules ask."""
+        columns, lowest, _ = self.skies.around(self.places, grown_m)
+        above = self._objects
+        if not grown_m == self.raise_m == 0.0:
+            above = flight_space(columns, lowest + self.raise_m, self._highest, [], self.skies.cell_m)
+        space = without(above, columns, [*self._outs, *self.around])
+        if grown_m == 0.0:
+            _check_pads(self.skies, self.places, self.zones, self._outs, space)
+        return _way(self.skies, space, self.places, self.plan, self.conditions)
+
+
 def _check_pads(
     skies: Skies,
     places: tuple[Place, ...],
@@ -154,17 +174,7 @@ def _check_pads(
         for zone, out in zip(zones, outs, strict=True):
             check_zone(columns, place, place.up_m, zone, out)
     for place in (places[0], places[-1]):
-        obstacle = pad_obstacle_m(columns, place, rules.pad_radius_m)
-        if obstacle > PAD_TOLERANCE_M:
-            if math.isinf(obstacle):
-                raise Refusal(
-                    f"{place.name.upper()}_OBSTRUCTED",
-                    f"The map ends within {rules.pad_radius_m:g} m of the {place.name}.",
-                )
-            raise Refusal(
-                f"{place.name.upper()}_OBSTRUCTED",
-                f"Within {rules.pad_radius_m:g} m of the {place.name} something stands {obstacle:.1f} m above the pad.",
-            )
+        check_room(columns, place, rules.pad_radius_m)
     # The columns are led through blocked voxels, which is right for roofs and trees nearby and wrong for a zone.
     for place in (places[0], places[-1]):
         top = column_top(space, place)
@@ -223,12 +233,18 @@ def clearances_of(skies: Skies, plan: FlightPlan, places: Sequence[Place], route
     the surface below; ``ceiling_m``: least room between the corridor's top and the ceiling over the terrain.
     """
     rules = skies.rules
-    columns, _, _ = skies.around(places)
     cruise = rounded(route.points_m, plan.aircraft, route.wind)[1:-1]
-    under = height_profile(cruise, columns)
-    room = under.terrain_m + rules.ceiling_above_terrain_m - under.high_m
+    reach = 4 * rules.clearance_m
+    parts = columns_along(skies, cruise, reach) if skies.is_long(places) else [(skies.around(places)[0], cruise)]
+    found = []
+    for columns, part in parts:
+        under = height_profile(part, columns)
+        room = under.terrain_m + rules.ceiling_above_terrain_m - under.high_m
+        floor = under.low_m - under.surface_m
+        found.append((least_distance(part, columns, reach), float(floor.min()), float(room.min())))
+    obstacle, floor, room = np.min(found, axis=0).tolist()
     return {
-        "obstacle_m": least_distance(cruise, columns, 4 * rules.clearance_m),
-        "floor_m": float((under.low_m - under.surface_m).min()) - rules.half_height_m,
-        "ceiling_m": float(room.min()) - rules.half_height_m,
+        "obstacle_m": obstacle,
+        "floor_m": floor - rules.half_height_m,
+        "ceiling_m": room - rules.half_height_m,
     }

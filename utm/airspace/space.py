@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.places import Place
+from utm.airspace.slab import Box, Slab, blocks, slab_of, voxel_columns
 from utm.airspace.zones import keep_out
 from utm.core import Columns, KeepOut, lowest_clear
 from utm.mapping import CityMap
@@ -20,6 +21,11 @@ from utm.model import GeoZone, RuleSet
 _VOXEL_M = 4.0
 #: How far beyond the box around all places a way may lead.
 _MARGIN_M = 600.0
+#: A window of more voxels is not held as a dense flight space: with copies for zones and the tables of the search it
+#: takes some 8 bytes a voxel, half a gigabyte. Flights over 8 x 8 km of plain stay below it, or 4 x 4 km of mountains.
+MOST_VOXELS = 60_000_000
+#: Columns of the map that are held at once to look at their heights, when all may be held anyway.
+_MOST_COLUMNS = 4_000_000
 
 
 @dataclass(eq=False)
@@ -30,6 +36,8 @@ class Skies:
     rules: RuleSet
     _windows: dict[tuple[float, ...], Columns] = field(default_factory=dict, repr=False)
     _lowest: dict[tuple[float, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    _long: dict[tuple[float, ...], bool] = field(default_factory=dict, repr=False)
+    _slab: dict[tuple[float, ...], Slab] = field(default_factory=dict, repr=False)
     _kept_out: dict[tuple[GeoZone, tuple[float, ...]], KeepOut] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -47,7 +55,7 @@ class Skies:
         Args:
             grown_m: keep this much more than the clearance that the rules ask.
         """
-        box = self._box(places)
+        box = self.box(places)
         if box not in self._windows:
             self._windows[box] = self.city_map.window(*box)
         columns, key = self._windows[box], (*box, grown_m)
@@ -56,15 +64,56 @@ class Skies:
         highest = columns.terrain_m + (self.rules.ceiling_above_terrain_m - self.rules.half_height_m)
         return columns, self._lowest[key], highest
 
+    def is_long(self, places: Sequence[Place]) -> bool:
+        """Whether the window around some places may hold more than `MOST_VOXELS`: then `slab` is for it, and
+        `around`, which holds the whole window, is not."""
+        box = self.box(places)
+        if box not in self._long:
+            shape = voxel_columns(self.city_map, box, self.cell_m)
+            if shape[0] * shape[1] * round(self.cell_m / self.city_map.resolution_m) ** 2 <= _MOST_COLUMNS:
+                terrain = self.around(places)[0].terrain_m
+                low, high = float(terrain.min()), float(terrain.max())
+            else:
+                low, high = self._relief(box, shape)
+            band = self.rules.ceiling_above_terrain_m - self.rules.half_height_m - self.rules.clearance_m
+            layers = max(math.ceil((high - low + band) / self.cell_m) + 1, 1)
+            self._long[box] = shape[0] * shape[1] * layers > MOST_VOXELS
+        return self._long[box]
+
+    def slab(self, places: Sequence[Place], grown_m: float = 0.0, raise_m: float = 0.0) -> Slab:
+        """Lowest and highest free layers around some places, for windows of any size.
+
+        Args:
+            grown_m: keep this much more than the clearance that the rules ask.
+            raise_m: fly at least this much higher than the rules ask.
+        """
+        box = self.box(places)
+        if grown_m == raise_m == 0.0 and box in self._slab:
+            return self._slab[box]
+        made = slab_of(self.city_map, box, self.cell_m, self.rules, grown_m=grown_m, raise_m=raise_m)
+        if grown_m == raise_m == 0.0:
+            self._slab = {box: made}  # one only: it may take 100 MB
+        return made
+
+    def _relief(self, box: Box, shape: tuple[int, int]) -> tuple[float, float]:
+        """The lowest and the highest terrain of a window, read part by part."""
+        low, high = math.inf, -math.inf
+        for i, j in blocks(shape, round(self.cell_m / self.city_map.resolution_m)):
+            west, east = (box[0] + self.cell_m * n for n in (i.start, i.stop))
+            south, north = (box[1] + self.cell_m * n for n in (j.start, j.stop))
+            terrain = self.city_map.window(west, south, east, north).terrain_m
+            low, high = min(low, float(terrain.min())), max(high, float(terrain.max()))
+        return low, high
+
     def kept_out(self, zone: GeoZone, places: Sequence[Place]) -> KeepOut:
         """What a zone takes out of the columns around some places."""
-        key = (zone, self._box(places))
+        key = (zone, self.box(places))
         if key not in self._kept_out:
             self._kept_out[key] = keep_out(zone, self.around(places)[0], self.city_map.frame, self.rules)
         return self._kept_out[key]
 
-    def _box(self, places: Sequence[Place]) -> tuple[float, float, float, float]:
-        """West, south, east, north in metres."""
+    def box(self, places: Sequence[Place]) -> Box:
+        """The window around some places: west, south, east, north in metres."""
         snap = max(256.0 // self.cell_m, 1.0) * self.cell_m
         low = [min(p.east_m for p in places), min(p.north_m for p in places)]
         high = [max(p.east_m for p in places), max(p.north_m for p in places)]

@@ -74,6 +74,8 @@ def why_not(
         departure_s: Unix seconds, the departure for which ``zones`` were chosen.
         later: the other zones of the airspace, which may be in force at a later departure.
     """
+    if skies.is_long(places):
+        return _plainly(refusal)
     known = {zone.id for zone in zones}
     every = (*zones, *(zone for zone in later if zone.id not in known))
     closed = np.array([zone.id in known for zone in every], np.bool_)
@@ -137,12 +139,6 @@ def _cannot_fly(trial: Trial, error: CannotFly) -> NoWay:
     if error.limit is None or error.needed is None or error.allowed is None:
         return NoWay("CANNOT_FLY", f"{error}.", None)
     share = error.excess_share
-    if share is None:
-        told = f"Nothing of the {error.limit} is left for flying: {error}."
-    elif error.limit == "wind":
-        told = f"The wind is {_percent(share)} too strong: {error}."
-    else:
-        told = f"{error.limit.capitalize()} is short by {_percent(share)}: {error}."
     opens = None
     none = np.zeros_like(trial.in_force)
     if trial.in_force.any() and _straight_flies(trial) and trial.opens(none):
@@ -151,7 +147,25 @@ def _cannot_fly(trial: Trial, error: CannotFly) -> NoWay:
         opens = _less_wind(trial)
     elif opens is None and share is not None:
         opens = _stronger(trial.plan, error.limit, error.needed - error.allowed, share)
-    return NoWay(error.limit.upper(), told, opens)
+    return NoWay(error.limit.upper(), _short_of(error), opens)
+
+
+def _short_of(error: CannotFly) -> str:
+    share = error.excess_share
+    if share is None:
+        return f"Nothing of the {error.limit} is left for flying: {error}."
+    if error.limit == "wind":
+        return f"The wind is {_percent(share)} too strong: {error}."
+    return f"{error.limit.capitalize()} is short by {_percent(share)}: {error}."
+
+
+def _plainly(error: Refusal | CannotFly) -> NoWay:
+    """What the search itself said: all there is over windows that are too large to look for more."""
+    if isinstance(error, Refusal):
+        return NoWay(error.code, error.sentence, error.relaxation)
+    if error.limit is None or error.needed is None or error.allowed is None:
+        return NoWay("CANNOT_FLY", f"{error}.", None)
+    return NoWay(error.limit.upper(), _short_of(error), None)
 
 
 def _straight_flies(trial: Trial) -> bool:
