@@ -12,7 +12,7 @@ from tests.airspace.test_why import FRAME, Wish, courtyard, plain, square, wall
 from utm.airspace import longroutes, space
 from utm.airspace.places import Refusal
 from utm.airspace.routing import clearances_of, find_route
-from utm.airspace.slab import less_zones
+from utm.airspace.slab import less_zones, with_room
 from utm.airspace.space import Skies
 from utm.airspace.why import why_not
 from utm.airspace.zones import keep_out
@@ -67,9 +67,9 @@ def wish_over(terrain, surface, origin, goal, via=(), cell_m=4.0, **rules) -> Wi
     return again
 
 
-def dense(wish: Wish, zones=(), around=(), grown_m=0.0, raise_m=0.0):
+def dense(wish: Wish, zones=(), around=(), raise_m=0.0):
     skies = Skies(wish.ground, wish.rules)
-    columns, lowest, highest = skies.around(wish.places, grown_m)
+    columns, lowest, highest = skies.around(wish.places)
     outs = [keep_out(zone, columns, FRAME, skies.rules) for zone in zones]
     return flight_space(columns, lowest + raise_m, highest, [*outs, *around], skies.cell_m)
 
@@ -101,13 +101,10 @@ def passed_at(way: np.ndarray, place: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("cell_m", [4.0, 2.0, 1.0])
-@pytest.mark.parametrize(("grown_m", "raise_m"), [(0.0, 0.0), (7.0, 4.5)])
-def test_a_slab_is_the_flight_space_of_the_same_window(long, cell_m, grown_m, raise_m):
+@pytest.mark.parametrize("raise_m", [0.0, 4.5])
+def test_a_slab_is_the_flight_space_of_the_same_window(long, cell_m, raise_m):
     wish = wish_over(*hills(1, relief_m=60.0), (130.0, 90.0), (140.0, 80.0), cell_m=cell_m)
-    slab, like = (
-        Skies(wish.ground, wish.rules).slab(wish.places, grown_m, raise_m),
-        dense(wish, grown_m=grown_m, raise_m=raise_m),
-    )
+    slab, like = Skies(wish.ground, wish.rules).slab(wish.places, raise_m), dense(wish, raise_m=raise_m)
     assert (~like.blocked).sum() > 5_000
     assert np.array_equal(volume(slab, like), like.blocked)
     assert (slab.highest.astype(int) - slab.lowest).clip(0).sum() == (~like.blocked).sum()
@@ -156,6 +153,23 @@ def test_further_keep_outs_count_over_the_whole_window(long):
     assert np.array_equal(volume(slab, like), like.blocked)
 
 
+def test_room_is_taken_from_every_side_near_a_place(long):
+    wish = wish_over(*hills(1), (300.0, 200.0), (800.0, 500.0))
+    slab = Skies(wish.ground, wish.rules).slab(wish.places)
+    less = with_room(slab, [np.array([500.0, 300.0, 0.0])], 9)
+    i, j = (int(n) for n in slab.voxel((500.0, 300.0, 0.0))[:2])
+    assert (slab.lowest < slab.highest)[i - 9 : i + 10, j - 9 : j + 10].mean() > 0.2
+    for a, b in np.ndindex(slab.lowest.shape):
+        if max(abs(a - i), abs(b - j)) > 9:
+            assert (less.lowest[a, b], less.highest[a, b]) == (slab.lowest[a, b], slab.highest[a, b])
+            continue
+        free = set(range(1000))
+        for c in range(max(a - 1, i - 9), min(a + 1, i + 9) + 1):
+            for d in range(max(b - 1, j - 9), min(b + 1, j + 9) + 1):
+                free &= set(range(slab.lowest[c, d], slab.highest[c, d]))
+        assert set(range(less.lowest[a, b], less.highest[a, b])) == free
+
+
 # -- ways
 
 
@@ -189,7 +203,7 @@ def test_a_long_way_is_as_good_as_the_dense_one(name, request):
     assert np.array_equal(found.points_m[[0, -1]], [wish.places[0].enu_m, wish.places[-1].enu_m])
     over = [np.linalg.norm(np.diff(way.points_m[:, :2], axis=0), axis=1).sum() for way in (found, best)]
     assert over[0] <= 1.03 * over[1]
-    assert found.flight_s <= 1.1 * best.flight_s
+    assert found.flight_s <= 1.2 * best.flight_s  # pieces of 200 m may change height more often
     at = [passed_at(cruise, place.enu_m) for place in wish.places[1:-1]]
     assert at == sorted(at)
     assert np.isfinite(at).all()

@@ -5,7 +5,8 @@
 3. The way is pulled straight in dense flight spaces along it, each around some 1.2 km of it; then again in pieces that
    begin in the middle of those, so that no joint leaves a bend. What remains of joints on straight lines is dropped.
 4. It becomes level legs and vertical steps, piece by piece and again across the joints.
-5. Every piece of the result is proven clear by the rule of `utm.core.segment_clear`, in dense space.
+5. Where the inside of a turn is not clear, all that again with less air around that turn.
+6. Every piece of the result is proven clear by the rule of `utm.core.segment_clear`, in dense space.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.places import Place, Refusal, check_room, check_zone, column_top, in_flight
-from utm.airspace.slab import Slab, less_zones
+from utm.airspace.slab import Slab, less_zones, with_room
 from utm.airspace.space import Skies
 from utm.airspace.zones import keep_out
 from utm.core import Columns, FlightSpace, KeepOut, corners_only, level_legs, segment_clear
 from utm.core.anyangle import AnyAnglePlanner
 from utm.core.longways import LongPlanner
+from utm.core.tube import corner_triangles
 from utm.core.turns import turns_clear
 from utm.errors import NoPath
 from utm.model import Conditions, FlightPlan, GeoZone, Objective
@@ -36,6 +38,9 @@ _BESIDE = 40
 _PROOF = 200
 #: How far from a place in voxels its surroundings are looked at.
 _AT_PLACE = 3
+#: Around a turn that is not clear, air within so many voxels becomes narrower by one; and how often that is tried.
+_AT_TURN = 12
+_MOST_ROUNDS = 12
 
 _Way = NDArray[np.float64]
 
@@ -65,6 +70,7 @@ class LongAir:
         _check_question(skies, plan, conditions)
         self.skies, self.plan, self.places, self.zones = skies, plan, places, tuple(zones)
         self.around, self.raise_m = tuple(around), raise_m
+        self._wind = conditions.wind
         self._objects = skies.slab(places)
 
     def turns_clear(self, triangles_m: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -75,17 +81,39 @@ class LongAir:
     def way(self, grown_m: float) -> tuple[_Way, int, float]:
         """(corners, labels and voxels tried, metres between the columns) of a short way by all places in order.
 
+        Where the inside of a turn is not clear, it is sought again with a voxel less of the air near that turn, which
+        changes little elsewhere; what is still broken after some rounds is left for the caller to find.
+
         Args:
-            grown_m: keep this much more clearance than the rules ask.
+            grown_m: 0. More clearance everywhere does not help where room at a few turns did not.
 
         Raises:
             Refusal: a pad or way point from which no legal flight starts, or no way at all.
         """
-        skies, plain = self.skies, grown_m == self.raise_m == 0.0
-        box = skies.box(self.places)
-        slab = self._objects if plain else skies.slab(self.places, grown_m, self.raise_m)
-        slab = less_zones(slab, skies.city_map, box, skies.rules, self.zones, self.around)
-        if grown_m == 0.0:
+        if grown_m > 0.0:
+            raise Refusal("NO_ROUTE", "No way leads there with room for its turns.")
+        allowed = self._objects if self.raise_m == 0.0 else self.skies.slab(self.places, self.raise_m)
+        tight: list[NDArray[np.float64]] = []
+        corners, tried, cost = self._through(self._less_zones(allowed), check=True)
+        for _ in range(_MOST_ROUNDS):
+            turns = corner_triangles(corners, self.plan.aircraft, self._wind)
+            broken = turns[~self.turns_clear(turns)]
+            if len(broken) == 0:
+                break
+            tight += list(broken[:, 1])
+            try:
+                corners, more, cost = self._through(self._less_zones(with_room(allowed, tight, _AT_TURN)), check=False)
+            except Refusal:
+                break  # the room that is missing is all there is: the way with the broken turn says so
+            tried += more
+        return corners, tried, cost
+
+    def _less_zones(self, slab: Slab) -> Slab:
+        skies = self.skies
+        return less_zones(slab, skies.city_map, skies.box(self.places), skies.rules, self.zones, self.around)
+
+    def _through(self, slab: Slab, *, check: bool) -> tuple[_Way, int, float]:
+        if check:
             self._check_pads(slab)
         stations = []
         for place in self.places:

@@ -71,23 +71,21 @@ class Slab:
         return FlightSpace(self.origin_m + self.cell_m * np.array([*low, base]), self.cell_m, blocked)
 
 
-def slab_of(city_map: CityMap, box: Box, cell_m: float, rules: RuleSet, *, grown_m: float, raise_m: float) -> Slab:
+def slab_of(city_map: CityMap, box: Box, cell_m: float, rules: RuleSet, raise_m: float) -> Slab:
     """What map and rules leave over a box (west, south, east, north, metres).
 
     Args:
         box: corners of voxels; columns at its eastern and northern end that do not fill one are left out.
         cell_m: side of a voxel, a multiple of the map's cell.
-        grown_m: keep this much more than the clearance of the rules, sideways and up.
         raise_m: fly at least this much higher than the rules ask.
     """
     factor = round(cell_m / city_map.resolution_m)
     shape = voxel_columns(city_map, box, cell_m)
     lowest, highest = np.zeros(shape, np.int16), np.zeros(shape, np.int16)
-    clearance = rules.clearance_m + grown_m
-    halo = math.ceil(clearance / city_map.resolution_m)
+    halo = math.ceil(rules.clearance_m / city_map.resolution_m)
     for block in blocks(shape, factor):
         columns, inner = _columns(city_map, box, cell_m, block, halo)
-        low = (lowest_clear(columns.surface_m, columns.cell_m, clearance) + raise_m)[inner]
+        low = (lowest_clear(columns.surface_m, columns.cell_m, rules.clearance_m) + raise_m)[inner]
         high = columns.terrain_m[inner] + (rules.ceiling_above_terrain_m - rules.half_height_m)
         lowest[block] = _layer_from(_worst(low, factor, np.max), cell_m)
         highest[block] = _layer_to(_worst(high, factor, np.min), cell_m)
@@ -122,6 +120,29 @@ def less_zones(
             if out.mask.any():
                 begin, end = _held(out, factor, slab.cell_m)
                 _cut(lowest[block], highest[block], begin - base, end - base)
+    return Slab(slab.origin_m, slab.cell_m, lowest, highest)
+
+
+def with_room(slab: Slab, places_m: Sequence[NDArray[np.float64]], reach: int) -> Slab:
+    """A slab less the outermost voxel of the free air on every side, within ``reach`` voxels of some places (2 or 3,);
+    less one more for each further place near the same air."""
+    if not places_m:
+        return slab
+    lowest, highest = slab.lowest.copy(), slab.highest.copy()
+    for place in places_m:
+        i, j = np.floor((place[:2] - slab.origin_m[:2]) / slab.cell_m).astype(int)
+        cut = slice(max(i - reach, 0), i + reach + 1), slice(max(j - reach, 0), j + reach + 1)
+        floor, roof = lowest[cut], highest[cut]
+        closed = floor >= roof
+        # What lies beside the cut counts as if it went on like its edge
+        floors = np.pad(np.where(closed, np.int16(_HIGHEST), floor), 1, mode="edge")
+        roofs = np.pad(np.where(closed, np.int16(-_HIGHEST), roof), 1, mode="edge")
+        nx, ny = floor.shape
+        beside = [(slice(a, a + nx), slice(b, b + ny)) for a, b in itertools.product(range(3), range(3))]
+        up = np.max([floors[part] for part in beside], axis=0)
+        down = np.min([roofs[part] for part in beside], axis=0)
+        usable = up < down
+        lowest[cut], highest[cut] = np.where(usable, up, 0), np.where(usable, down, 0)
     return Slab(slab.origin_m, slab.cell_m, lowest, highest)
 
 

@@ -80,18 +80,17 @@ class Skies:
             self._long[box] = shape[0] * shape[1] * layers > MOST_VOXELS
         return self._long[box]
 
-    def slab(self, places: Sequence[Place], grown_m: float = 0.0, raise_m: float = 0.0) -> Slab:
+    def slab(self, places: Sequence[Place], raise_m: float = 0.0) -> Slab:
         """Lowest and highest free layers around some places, for windows of any size.
 
         Args:
-            grown_m: keep this much more than the clearance that the rules ask.
             raise_m: fly at least this much higher than the rules ask.
         """
         box = self.box(places)
-        if grown_m == raise_m == 0.0 and box in self._slab:
+        if raise_m == 0.0 and box in self._slab:
             return self._slab[box]
-        made = slab_of(self.city_map, box, self.cell_m, self.rules, grown_m=grown_m, raise_m=raise_m)
-        if grown_m == raise_m == 0.0:
+        made = slab_of(self.city_map, box, self.cell_m, self.rules, raise_m)
+        if raise_m == 0.0:
             self._slab = {box: made}  # one only: it may take 100 MB
         return made
 
