@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.airspace.conftest import PADS, plan, zone
 from tests.airspace.test_why import FRAME, Wish, courtyard, plain, square, wall
 from utm.airspace import longroutes, space
 from utm.airspace.places import Refusal
@@ -325,3 +326,34 @@ def test_no_dense_space_is_larger_than_what_counts_as_long(monkeypatch, most_col
     assert Skies(wish.ground, wish.rules).is_long(wish.places)
     monkeypatch.setattr(space, "MOST_VOXELS", 2 * size)
     assert not Skies(wish.ground, wish.rules).is_long(wish.places)
+
+
+# -- the authority
+
+
+def test_an_airspace_grants_long_flights_and_separates_them(town, airspace, long, monkeypatch):
+    seen = []
+    around = Skies.around
+    monkeypatch.setattr(
+        Skies, "around", lambda self, places, *more: seen.append(len(places)) or around(self, places, *more)
+    )
+    monkeypatch.setattr(space, "_MOST_COLUMNS", 0)
+    first = airspace.submit(plan(town, "one", ("west", "east")))
+    assert first.intent is not None
+    second = airspace.submit(plan(town, "two", ("east", "west")))
+    assert second.intent is not None
+    assert second.change is not None
+    assert second.change.kind in ("delay", "height")
+    assert seen == []  # no whole window was read
+    least = first.intent.clearances["obstacle_m"], second.intent.clearances["obstacle_m"]
+    assert min(least) >= airspace.rules.clearance_m
+
+
+def test_a_refused_long_flight_has_another_landing(town, airspace, long):
+    airspace.add_zones([zone(town, "Z1", PADS["east"], 60.0)])
+    refused = airspace.submit(plan(town, "one", ("west", "east")))
+    assert refused.intent is None
+    assert refused.reasons[0].code == "DESTINATION_IN_ZONE"
+    assert refused.alternative is not None
+    granted = airspace.submit(dataclasses.replace(refused.alternative, id="two"))
+    assert granted.intent is not None

@@ -303,7 +303,9 @@ def _missing_height(case: _Case, option: _Option, other: OperationalIntent) -> f
 
 
 def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
-    """A way around the places of meeting."""
+    """A way around the places of meeting; over windows too large to mark them in, none is looked for."""
+    if case.situation.skies.is_long(case.places):
+        return
     columns, _, _ = case.situation.skies.around(case.places)
     around: list[KeepOut] = []
     option = asked
@@ -453,7 +455,7 @@ def _other_landing(case: _Case) -> tuple[FlightPlan, Change] | None:
 def _landings(case: _Case, goal: Place):
     """Candidates for another landing, nearest first: known, open, level ground under legal sky, metres (e, n, up)."""
     skies, rules = case.situation.skies, case.rules
-    columns, lowest, highest = skies.around(case.places)
+    columns, lowest, highest = skies.around((goal,))
     start = max(case.plan.earliest_departure_s, case.situation.now_s)
     until = case.plan.latest_departure_s + case.plan.aircraft.endurance_s
     nx, ny = columns.terrain_m.shape
@@ -467,7 +469,7 @@ def _landings(case: _Case, goal: Place):
         & (columns.surface_m - columns.terrain_m < 0.5)
     )
     for zone in in_the_way(case.situation.zones, case.plan, start, until):
-        open_ground &= ~skies.kept_out(zone, case.places).mask
+        open_ground &= ~skies.kept_out(zone, (goal,)).mask
     reach = math.ceil(rules.pad_radius_m / columns.cell_m) + 1
     taken: list[tuple[float, float]] = []
     order = np.argsort(away, axis=None, kind="stable")
