@@ -21,8 +21,9 @@ from utm.model import GeoZone, RuleSet
 _VOXEL_M = 4.0
 #: How far beyond the box around all places a way may lead.
 _MARGIN_M = 600.0
-#: A window of more voxels is not held as a dense flight space: with copies for zones and the tables of the search it
-#: takes some 8 bytes a voxel, half a gigabyte. Flights over 8 x 8 km of plain stay below it, or 4 x 4 km of mountains.
+#: A window of more voxels is not held as a dense flight space. The shortest way takes up to 2.5 bytes a voxel, as
+#: measured; cost layers and wind take some numbers for each, so that half a gigabyte or more comes together. Flights
+#: over 6 x 6 km of plain stay below it, or over 3 x 3 km with 300 m of relief.
 MOST_VOXELS = 60_000_000
 #: Columns of the map that are held at once to look at their heights, when all may be held anyway.
 _MOST_COLUMNS = 4_000_000

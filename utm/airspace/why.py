@@ -1,7 +1,8 @@
 """Why there is no way, in the terms of the rules, and the one constraint whose relaxation would open one.
 
 The reason is read off the gaps of the flight space (`utm.core.relax`), which are exactly what `find_route` searches;
-the relaxation is found by trying (`utm.airspace.relaxation` has the order).
+the relaxation is found by trying (`utm.airspace.relaxation` has the order). Over windows too large to be looked at
+whole (`Skies.is_long`) the answer is what the search said, without a relaxation.
 
 The codes are stable. ``<PLACE>`` is ORIGIN, DESTINATION or WAYPOINT.
 
@@ -16,6 +17,8 @@ The codes are stable. ``<PLACE>`` is ORIGIN, DESTINATION or WAYPOINT.
 ``SEPARATED``           the air is divided between two large parts
 ``NO_ROOM_TO_TURN``     there is a way for a point, but not for what is flown around its corners
 ``ENERGY``, ``ENDURANCE``, ``WIND``  there is a way, but the aircraft cannot fly it
+``TOO_FAR_TO_WEIGH``    the places lie so far apart that only the shortest way can be sought, and another was asked for
+``NO_ROUTE``            the places lie so far apart that no more is known than that there is no way
 ======================  ==============================================================================================
 """
 
@@ -31,7 +34,7 @@ from numpy.typing import NDArray
 
 from utm.airspace.air import Air
 from utm.airspace.places import Place, Refusal
-from utm.airspace.relaxation import Relaxation, Trial, moved, relaxation, zones_lifted
+from utm.airspace.relaxation import Relaxation, Trial, moved, relaxation, way_point_number, zones_lifted
 from utm.airspace.routing import find_route
 from utm.airspace.space import Skies
 from utm.airspace.until import listed, until_words, zone_words
@@ -209,15 +212,18 @@ def _less_wind(trial: Trial) -> Relaxation | None:
     wind = trial.conditions.wind
     strongest = float(np.hypot(*wind.velocity_m_s.T).max())
     # A tenth of a metre per second is as fine as any forecast.
-    for slower in np.arange(0.1, strongest + 0.1, 0.1):
-        left = max(strongest - slower, 0.0)
+    for tenths in range(math.ceil(strongest * 10.0 - 1e-6) - 1, -1, -1):
+        left = tenths / 10.0
         weaker = Wind(wind.up_m, wind.velocity_m_s * (left / strongest))
         try:
             flyable(route.points_m, trial.plan.aircraft, weaker)
         except CannotFly:
             continue
-        sentence = f"With at most {left:.1f} m/s, {slower:.1f} m/s less, the flight could be flown: wait for it."
-        return Relaxation("wind", sentence, round(float(slower), 1), "m/s")
+        if not trial.finds(conditions=dataclasses.replace(trial.conditions, wind=weaker)):
+            continue
+        less = strongest - left
+        sentence = f"With at most {left:.1f} m/s, {less:.1f} m/s less, the flight could be flown: wait for it."
+        return Relaxation("wind", sentence, round(less, 1), "m/s")
     return None
 
 
@@ -226,7 +232,7 @@ def _kind(place: Place) -> str:
 
 
 def _called(place: Place) -> str:
-    return f"way point {place.name.split('.')[1]}" if place.name.startswith("waypoints.") else f"the {place.name}"
+    return f"way point {way_point_number(place)}" if place.name.startswith("waypoints.") else f"the {place.name}"
 
 
 def _percent(share: float) -> str:
@@ -269,7 +275,11 @@ def _no_height(air: Air, place: Place, closed: NDArray[np.bool_], departure_s: f
             code, off = f"{kind}_UNDER_FLOOR", lowest - place.up_m
             told = f"{off:.1f} m under the lowest that keeps {rules.clearance_m:g} m from everything there"
         if off <= 0.0:
-            told = f"so near to that limit that the planner's layers of {air.cell_m:g} m do not hold it"
+            limit = "lowest" if code.endswith("FLOOR") else "highest"
+            told = (
+                f"so near to the {limit} that the rules allow there that no whole layer of the {air.cell_m:g} m that "
+            )
+            told += "flights are planned in holds it"
         return code, _begin(f"{_called(place)} lies {told}.")
     floor_agl, roof_agl = lowest - place.up_m, roof - place.up_m
     told = (
