@@ -39,7 +39,6 @@ def climbing_s(points) -> float:
     return total
 
 
-@pytest.mark.nojit
 def test_a_slope_becomes_a_step_and_a_level_leg():
     sky = space(np.zeros((30, 5, 10)))
     a, b = sky.centre((0, 2, 2)), sky.centre((29, 2, 5))
@@ -49,7 +48,6 @@ def test_a_slope_becomes_a_step_and_a_level_leg():
     np.testing.assert_allclose(points[[0, -1]], [a, b])
 
 
-@pytest.mark.nojit
 def test_it_stays_high_where_a_dip_does_not_pay():
     blocked = np.zeros((60, 3, 12), bool)
     blocked[10:15, :, :8] = blocked[45:50, :, :8] = True
@@ -58,7 +56,6 @@ def test_it_stays_high_where_a_dip_does_not_pay():
     assert set(points[:, 2]) == {sky.centre((0, 0, 8))[2]}
 
 
-@pytest.mark.nojit
 def test_a_low_ceiling_is_passed_below():
     blocked = np.zeros((60, 3, 12), bool)
     blocked[:20, :, :8] = True  # high ground, then a low ceiling
@@ -105,7 +102,6 @@ def _beside(corner, a, b) -> float:
     return float(np.hypot(*(gap - share * along)))
 
 
-@pytest.mark.nojit
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_no_other_heights_cost_less(seed):
@@ -144,7 +140,6 @@ def test_straight_lines_have_no_corners_in_the_middle():
     np.testing.assert_array_equal(corners_only(line), line[[0, 3, 5, 6, 7]])
 
 
-@pytest.mark.nojit
 def test_a_way_that_was_not_clear_is_no_path():
     blocked = np.zeros((10, 3, 3), bool)
     blocked[5] = True
@@ -171,7 +166,6 @@ def test_a_price_decides_the_height():
     assert level_legs(sky, [b, a], QUAD, price=price(1.5), stop=0.0)[1:-1, 2].tolist() == [a[2]]
 
 
-@pytest.mark.nojit
 def test_a_stop_is_weighed_against_what_a_lower_leg_saves():
     sky = space(np.zeros((60, 5, 12)))
     points = [sky.centre((0, 1, 4)), sky.centre((30, 1, 4)), sky.centre((31, 3, 8)), sky.centre((59, 3, 8))]
