@@ -40,16 +40,12 @@ def _over_ground(dx: int, dy: int, axis: int, diagonal: int) -> int:
 
 
 @kernel
-def to_go(
-    heads: Any, labels: Any, query: int, step: int, pace: Any, aim: Any, reach: int, x: int, y: int, z: int
-) -> int:
+def to_go(heads: Any, labels: Any, query: int, step: int, pace: Any, x: int, y: int, z: int) -> int:
     """The potential of node (x, y) of the slab below at layer z: the least over the nodes q of this slab with
-    (x, y) - q in E of the cost to q and from q to (x, y).
+    (x, y) - q in E of the cost to q and from q to (x, y), as far as labels are closed; INFINITE where none is.
 
     heads (rows, cols), labels, query: what `search` left here. step: columns of the slab below from node to node.
-    pace (3,): cost of one column of the slab below along an axis, of a diagonal one, of a layer. aim (3,): node of
-    this slab and layer that was searched for; reach: how far (cost plus straight estimate to aim) it was searched, so
-    that what was not reached is known to be no nearer than that. INFINITE for reach: what was not reached is not there.
+    pace (3,): cost of one column of the slab below along an axis, of a diagonal one, of a layer.
     """
     axis, diagonal, climb = pace[0], pace[1], pace[2]
     rows, cols = heads.shape
@@ -67,18 +63,59 @@ def to_go(
             i, j = r + _PAD, c + _PAD
             if i < 0 or j < 0 or i >= rows or j >= cols:
                 continue
-            away = (a - b) * axis + b * diagonal
-            if reach < INFINITE:
-                unseen = reach - step * _over_ground(i - aim[0], j - aim[1], axis, diagonal) - climb * abs(z - aim[2])
-                best = min(best, unseen + away)
             head = heads[i, j]
             if head >> 32 == query:
+                away = (a - b) * axis + b * diagonal
                 n = head & 0xFFFFFFFF
                 while n > 0:
                     if labels[n, STATE] & 3 == _CLOSED:
                         best = min(best, labels[n, COST] + climb * abs(labels[n, LAYER] - z) + away)
                     n = labels[n, NEXT]
     return best
+
+
+@kernel
+def _unseen(
+    shape: Any, step: int, pace: Any, aim: Any, reach: int, above: Any, above_labels: Any, guide: Any,
+    x: int, y: int, z: int,
+) -> int:  # fmt: skip
+    """What `to_go` says at least where it is attained by a label that is not closed, because cost plus estimate of that
+    is not below reach: reach less the estimate, and from the node on. Below zero where there is no such estimate.
+
+    shape (2,), step: of the slab above the node. pace: as `to_go`. aim, reach: what was searched for in it, and how
+    far. above, above_labels, guide: what guided that search, see `search`.
+    """
+    axis, diagonal, climb = pace[0], pace[1], pace[2]
+    coarser = (step * axis, step * diagonal, climb)
+    least = INFINITE
+    far = 2 * step - 2
+    for r in range(-((far - x) // step), (x + far) // step + 1):
+        for c in range(-((far - y) // step), (y + far) // step + 1):
+            a, b = abs(x - r * step), abs(y - c * step)
+            i, j = r + _PAD, c + _PAD
+            if min(a, b) >= step or abs(a - b) >= step or i < 0 or j < 0 or i >= shape[0] or j >= shape[1]:
+                continue
+            rest = step * _over_ground(i - aim[0], j - aim[1], axis, diagonal) + climb * abs(z - aim[2])
+            if guide[1] > 0:
+                rest = max(rest, to_go(above, above_labels, guide[0], guide[1], coarser, i, j, z) - guide[3])
+            least = min(least, reach - rest + _over_ground(a, b, axis, diagonal))
+    return least
+
+
+@kernel
+def _ahead(
+    x: int, y: int, z: int, cost: int, end: Any, pace: Any, above: Any, above_labels: Any, guide: Any,
+    above_end: Any, next_above: Any, next_labels: Any, next_guide: Any,
+) -> int:  # fmt: skip
+    """The estimate of a label of a cost, see `search`."""
+    straight = _over_ground(x - end[0], y - end[1], pace[0], pace[1]) + pace[2] * abs(z - end[2])
+    if guide[1] == 0:
+        return straight
+    closed = to_go(above, above_labels, guide[0], guide[1], pace, x, y, z) - guide[3]
+    if cost + closed > guide[2]:
+        unseen = _unseen(above.shape, guide[1], pace, above_end, guide[4], next_above, next_labels, next_guide, x, y, z)
+        closed = min(closed, max(guide[2] - cost, unseen - guide[3]))
+    return max(straight, closed)
 
 
 @kernel
@@ -98,6 +135,9 @@ def search(
     above_labels: Any,
     guide: Any,
     above_end: Any,
+    next_above: Any,
+    next_labels: Any,
+    next_guide: Any,
     weight: int,
 ) -> Any:
     """A* over labels from begin (row, col, layer) to end; returns (status, reach, cost, label of the end, labels).
@@ -109,7 +149,8 @@ def search(
     slack: go on until cost plus estimate exceeds the cost of the end by slack / 1024 of it; below 0: to the limit.
     shift: a bucket of the queue is 2**shift wide.
     above, above_labels, above_end: heads, labels and end of the search of the next coarser slab that guides this one,
-    guide = (its query, its step, its reach, length by which its root is off), step 0 for none.
+    guide = (its query, its step, what a way costs at least that it knows nothing of, length by which its root is off,
+    its reach), step 0 for none. next_above, next_labels, next_guide: what guided that search, likewise.
     weight: the estimate counts weight / 1024.
 
     reach: every label whose cost plus estimate is below it has been closed; with weight 1024 the cost of the end is
@@ -128,14 +169,21 @@ def search(
     labels[used, COST], labels[used, NODE], labels[used, LAYER] = 0, begin[0] * cols + begin[1], begin[2]
     labels[used, STATE], labels[used, NEXT], labels[used, PARENT], labels[used, QUEUE] = 8 << 2, 0, 0, 0
     heads[begin[0], begin[1]] = (query << 32) | used
-    ahead = _over_ground(begin[0] - end[0], begin[1] - end[1], axis, diagonal) + climb * abs(begin[2] - end[2])
-    if guide[1] > 0:
-        by_guide = to_go(
-            above, above_labels, guide[0], guide[1], pace, above_end, guide[2], begin[0], begin[1], begin[2]
-        )
-        ahead = max(ahead, by_guide - guide[3])
-    else:
-        ahead = _over_ground(begin[0] - end[0], begin[1] - end[1], axis, diagonal) + climb * abs(begin[2] - end[2])
+    ahead = _ahead(
+        begin[0],
+        begin[1],
+        begin[2],
+        0,
+        end,
+        pace,
+        above,
+        above_labels,
+        guide,
+        above_end,
+        next_above,
+        next_labels,
+        next_guide,
+    )
     labels[used, TOTAL] = (ahead * weight) >> 10
     bucket = labels[used, TOTAL] >> shift
     buckets[bucket & mask] = used
@@ -220,10 +268,11 @@ def search(
                 if top != (head & 0xFFFFFFFF if head >> 32 == query else 0):
                     heads[u, v] = (query << 32) | top
                 continue
-            ahead = _over_ground(u - end[0], v - end[1], axis, diagonal) + climb * abs(z - end[2])
-            if guide[1] > 0:
-                by_guide = to_go(above, above_labels, guide[0], guide[1], pace, above_end, guide[2], u, v, z)
-                ahead = max(ahead, by_guide - guide[3])
+            ahead = _ahead(
+                u, v, z, onward, end, pace, above, above_labels, guide, above_end, next_above, next_labels, next_guide
+            )
+            if ahead > INFINITE >> 1:  # nothing leads on from there
+                continue
             total = onward + ((ahead * weight) >> 10)
             if used == capacity:
                 return FULL, floor, best, found, used

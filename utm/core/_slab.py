@@ -30,7 +30,7 @@ _RING = 1 << 12
 
 @kernel
 def _potential(heads: Any, labels: Any, query: int, step: int, pace: Any, x: int, y: int, z: int) -> int:
-    """As `utm.core._lazy.to_go` with infinite reach: what the coarse search did not close is not there."""
+    """As `utm.core._lazy.to_go`: what the coarse search did not close is not there."""
     axis, diagonal, climb = pace[0], pace[1], pace[2]
     rows, cols = heads.shape
     best = _INFINITE

@@ -31,8 +31,13 @@ that little is lost.
 
 The proof asks of the fine problem only that steps cost what they do, so it holds between two coarse slabs too: that
 of B = 8 is made from that of B = 4 as if its nodes were columns, and its potential guides the search of the finer one.
-What a search did not close has D at least (where it stopped) minus (straight estimate): the least of two functions that
-no step changes by more than it costs is another one.
+A search that guides another one need not close everything. It goes from the far end, in the order of D plus an estimate
+of the rest, and has closed all below its *reach*. Where h is attained by a label that it has not closed, any finer way
+through that voxel costs at least reach less |start - r| and |goal - g|: the rest of the coarse way costs no more than
+|p - q|, the rest of the finer one, and |start - r| (its shadow from q; that nodes around one column are joined among
+themselves for the sum of their lengths was tried for all of them). So the guided search counts a way through p as h
+over the closed labels says, but as no dearer than that, or than what follows from D >= reach - estimate where that is
+more; for itself and for what it guides in turn the same then holds.
 
 Climbing along an axis costs sqrt 2 - 1 a layer, along a diagonal sqrt 3 - sqrt 2. The family above (``mix`` from
 climb = sqrt 3 - sqrt 2 to sqrt 2 - 1) is the Lagrangian relaxation of "there is no more diagonal climbing than there
@@ -72,6 +77,7 @@ _STEPS = (4, 2, 2)  # nodes of each slab for one of the next: 4, 8 and 16 column
 _SLACK = (0, 5, 9)  # 1/1024 of the cost by which each search goes on past its end, for those it guides
 _ALL = -1
 _WEIGHTS = (1030, 1027, 1024)  # in 1/1024, of the estimate in the searches for a way, one after the other
+_UNGUIDED = (0, 0, 0, 0, 0)
 _USUAL_CLIMB = 0.08  # layers a column: a guess of which relaxation is tight, mended when it is wrong
 
 _Voxel = tuple[int, int, int]
@@ -111,6 +117,8 @@ class _Level:
         self.heads = np.zeros(self.lowest.shape, np.int64)
         self.labels = np.empty((1 << 18, 8), np.int64)
         self.query, self.reach, self.used, self.end = 0, 0, 0, (0, 0, 0)
+        self.above: _Level = self
+        self.guide = _UNGUIDED
 
     def search(
         self,
@@ -122,20 +130,26 @@ class _Level:
         slack: int = 0,
         weight: int = 1024,
         above: _Level | None = None,
-        offset: int = 0,
+        roots: tuple[_End, _End] | None = None,
     ) -> tuple[int, int, int]:
-        """`utm.core._lazy.search`; returns (status, cost, label of the end)."""
+        """`utm.core._lazy.search`; returns (status, cost, label of the end). roots: where the search above began, and
+        where it was going."""
         shift = (pace[0] // 32).bit_length()
         over = above or self
-        guide = (0, 0, 0, 0) if above is None else (above.query, above.step, above.reach, offset)
+        guide = _UNGUIDED
+        if above is not None and roots is not None:
+            unknown = above.reach
+            if unknown < _lazy.INFINITE:
+                unknown -= roots[0].away + roots[1].away
+            guide = (above.query, above.step, unknown, roots[0].away, above.reach)
         while True:
             self.query += 1
             status, self.reach, cost, label, self.used = _lazy.search(
                 self.lowest, self.highest, self.heads, self.labels, self.query, begin, end, pace, limit, slack, shift,
-                over.heads, over.labels, guide, over.end, weight,
+                over.heads, over.labels, guide, over.end, over.above.heads, over.above.labels, over.guide, weight,
             )  # fmt: skip
             if status != _lazy.FULL:
-                self.end = end
+                self.end, self.above, self.guide = end, over, guide
                 return status, cost, label
             self.labels = np.empty((len(self.labels) * 4, 8), np.int64)
 
@@ -297,8 +311,8 @@ class _Query:
         begin, end = voxels if k % 2 == 0 else voxels[::-1]
         above = None if k + 1 == len(p._levels) else p._levels[k + 1]
         # The search above began at the node behind this one's end
-        offset = 0 if above is None else self.ends[k + 1][1 if k % 2 == 0 else 0].away
-        answer = p._levels[k].search(begin, end, self.paces[k], above=above, offset=offset, **how)
+        roots = None if above is None else self.ends[k + 1][:: -1 if k % 2 == 0 else 1]
+        answer = p._levels[k].search(begin, end, self.paces[k], above=above, roots=roots, **how)
         self.expansions += p._levels[k].used
         return answer
 
@@ -311,8 +325,8 @@ class _Query:
             if level.lowest[i, j] >= level.highest[i, j]:
                 return
             ends.append((i, j, min(max(z, int(level.lowest[i, j])), int(level.highest[i, j]) - 1)))
-        above, offset = p._levels[1], self.ends[1][1].away
-        status, _, label = level.search(ends[0], ends[1], self.paces[0], weight=weight, above=above, offset=offset)
+        above, roots = p._levels[1], self.ends[1][::-1]
+        status, _, label = level.search(ends[0], ends[1], self.paces[0], weight=weight, above=above, roots=roots)
         self.expansions += level.used
         if status != _lazy.FOUND:
             return
