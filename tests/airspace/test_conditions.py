@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
 
 from tests.airspace.conftest import CELL_M, SIZE, T0, plan, write_raster
 from utm.airspace import Airspace
@@ -95,6 +96,7 @@ def test_what_a_raster_does_not_cover_must_be_said(town, tmp_path):
         (LayerKind.ROADS, 0.0, 1.0, "no road"),
         (LayerKind.PEOPLE, 5.0, 0.0, "weight"),
         (LayerKind.PEOPLE, 5.0, float("nan"), "weight"),
+        (LayerKind.PEOPLE, 5.0, 1e9, "weight"),
     ],
 )
 def test_layers_that_are_none(kind, worst, weight, words):
@@ -102,6 +104,33 @@ def test_layers_that_are_none(kind, worst, weight, words):
     values[1, 2] = worst
     with pytest.raises(InputError, match=words):
         checked_layer("layer", kind, weight, values, 4.0)
+
+
+@pytest.mark.parametrize("name", ["", "../people", "two words", "-n", "a" * 65])
+def test_names_of_layers_can_be_typed_and_listed(name):
+    with pytest.raises(InputError, match="name"):
+        checked_layer(name, LayerKind.OBSTACLES, 1.0, None, 4.0)
+
+
+def test_the_worst_value_is_told():
+    values = np.array([[0.5, 1.1, 7.0, -2.0]], np.float32)
+    with pytest.raises(InputError, match=r"got 7[.]0"):
+        checked_layer("layer", LayerKind.NOISE, 1.0, values, 4.0)
+
+
+def test_a_raster_of_another_place_is_none_whatever_fills_it(town, tmp_path):
+    raster = write_raster(tmp_path / "noise.tif", np.full(SIZE, -9999.0))
+    with pytest.raises(InputError, match="says nothing of the map"):
+        read_layer(raster, Skies(town, RuleSet()), "noise", LayerKind.NOISE, 1.0, fill=0.0)
+
+
+def test_which_of_several_bands_counts_is_not_guessed(town, tmp_path):
+    with rasterio.open(write_raster(tmp_path / "one.tif", np.ones(SIZE))) as raster:
+        profile, band = raster.profile, raster.read(1)
+    with rasterio.open(tmp_path / "two.tif", "w", **(profile | {"count": 2})) as raster:
+        raster.write(np.stack([band, 2 * band]))
+    with pytest.raises(InputError, match="several bands"):
+        read_layer(tmp_path / "two.tif", Skies(town, RuleSet()), "noise", LayerKind.NOISE, 1.0)
 
 
 def test_conditions_are_kept(tmp_path):

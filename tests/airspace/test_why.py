@@ -309,6 +309,8 @@ def test_a_way_point_too_low_or_too_high(up, code, words, needed):
     assert no.code == code
     assert words in no.sentence
     assert no.relaxation.constraint == "waypoints.0"
+    assert no.sentence.startswith("Way point 1 lies")
+    assert "With way point 1 " in no.relaxation.sentence
     assert no.relaxation.amount == pytest.approx(needed)
     shift = no.relaxation.amount * (1 if "higher" in no.relaxation.sentence else -1)
 
@@ -512,6 +514,12 @@ def test_an_endurance_as_long_as_it_says_is_enough():
     assert not with_aircraft(wish, endurance_s=59.0 + no.relaxation.amount).flies()
 
 
+def test_what_lacks_endurance_and_battery_is_opened_by_neither():
+    no = with_aircraft(Wish(plain()), endurance_s=60.0, battery_wh=10.0).why()
+    assert no.code in ("ENDURANCE", "ENERGY")
+    assert no.relaxation is None
+
+
 def test_a_zone_whose_detour_is_too_long_is_named():
     zones = [square("aside", 300.0, 400.0, 350.0, 450.0), square("barrier", 470.0, 130.0, 490.0, 700.0)]
     wish = with_aircraft(Wish(plain()), endurance_s=140.0)
@@ -532,6 +540,14 @@ def test_a_wind_as_weak_as_it_says_is_flown(speed):
     weaker = speed - no.relaxation.amount
     assert wish.flies(conditions=Conditions(wind_from(90, weaker)))
     assert not wish.flies(conditions=Conditions(wind_from(90, weaker + 0.1)))
+
+
+def test_a_wind_across_as_weak_as_it_says_is_flown():
+    """At just the airspeed of the aircraft there is no way, though one leg alone could hold its track."""
+    wish = Wish(plain())
+    no = wish.why(conditions=Conditions(wind_from(0, 16.0)))
+    assert no.relaxation.constraint == "wind"
+    assert wish.flies(conditions=Conditions(wind_from(0, 16.0 - no.relaxation.amount)))
 
 
 def test_a_limit_without_figures_says_what_it_was():

@@ -219,6 +219,8 @@ def test_pictures(utm: Shell, airspace: Path, tmp_path, name):  # noqa: F811
         ([*ASK, "--minimise", "money"], "money"),
         ([*ASK, "--aircraft", "zeppelin"], "unknown aircraft class"),
         ([*ASK, "--at", "noon"], "Write it like"),
+        ([*ASK, "--at", "9999-12-31T23:59:59Z"], "from 1970 to 2999"),
+        ([*ASK, "--authorise", "didcentre"], "no such geo-zone"),
         ([*ASK, "--out", "way.pdf"], "neither .png nor .html"),
         ([*ASK, "--out", "nowhere/way.png"], "there is no folder nowhere"),
     ],

@@ -78,6 +78,11 @@ def test_heights_and_corners_of_the_line(town: CityMap):
     assert way.along_of(450.0, 320.0) == pytest.approx(np.hypot(330, 20))
 
 
+def test_a_way_point_lies_where_it_was_asked_for(town: CityMap):
+    """Not on the leg, which a column may join it to."""
+    assert made_way(town, via=((450.0, 320.0),)).way_point_up(0) == pytest.approx(80.0, abs=0.3)
+
+
 def test_the_wind_pushes_or_holds_back(town: CityMap):
     way = made_way(town, wind=Wind.uniform(6.0, 0.0))
     ahead = np.array([330.0, 20.0]) / np.hypot(330, 20)

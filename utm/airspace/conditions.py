@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,11 @@ _OBSTACLES_WITHIN = 2.0
 _OBSTACLE_STEPS = 4
 #: Rows of a layer that are looked up at once.
 _ROWS = 256
+#: As much as a metre may cost, all layers together: more, and the costs of short pieces drown (`utm.core.costs`).
+_MOST_FACTOR = 1e4
+_MOST_WEIGHT = 1000.0
+#: Names are typed, listed and printed.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def wind_from(direction_deg: float, speed_m_s: float) -> Wind:
@@ -78,10 +84,14 @@ def read_layer(
         with rasterio.open(path) as raster:
             if raster.crs is None:
                 raise InputError("has no coordinate reference system", file=path, mend="Assign one: gdal_edit -a_srs.")
+            if raster.count != 1:
+                raise InputError(
+                    "has several bands", file=path, value=raster.count, mend="Give one of them: gdal_translate -b 1."
+                )
             band = raster.read(1, masked=True).astype(np.float64).filled(np.nan)
             crs, inverse = raster.crs, ~raster.transform
     except rasterio.errors.RasterioError as error:
-        raise InputError(f"is not a raster: {error}", file=path, mend="Give a GeoTIFF.") from error
+        raise InputError(f"is not a raster: {str(error).rstrip('.')}", file=path, mend="Give a GeoTIFF.") from error
     nx, ny = (int(extent // skies.cell_m) for extent in skies.city_map.extent_m)
     values = np.full((nx, ny), np.nan, np.float32)
     for x0 in range(0, nx, _ROWS):
@@ -95,10 +105,12 @@ def read_layer(
         found[inside] = band[row[inside], column[inside]]
         values[x0 : x0 + _ROWS] = found.reshape(ix.shape)
     missing = np.isnan(values)
+    if missing.all():
+        raise InputError("says nothing of the map", file=path, mend="Is it of this place, and its CRS the right one?")
     if missing.any():
         if fill is None:
             raise InputError(
-                f"says nothing of {missing.mean():.1%} of the map",
+                f"says nothing of {max(missing.mean(), 0.001):.1%} of the map",
                 file=path,
                 mend="Give a raster of the whole map, or the value that counts there (--fill).",
             )
@@ -110,16 +122,22 @@ def checked_layer(
     name: str, kind: LayerKind, weight: float, values: NDArray[np.float32] | None, cell_m: float, file: object = None
 ) -> CostLayer:
     """A layer whose values are what its kind says. Raises InputError."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            "is not a name for a layer", field="name", value=name,
+            mend="Letters, digits, '.', '_' and '-', 64 at most, a letter or digit first.",
+        )  # fmt: skip
     if values is not None:
         highest = np.inf if kind is LayerKind.PEOPLE else 1.0
         wrong = ~((values >= 0) & (values <= highest))
         if kind is not LayerKind.ROADS and wrong.any():
+            worst = float(max(values[wrong], key=abs))
             limits = "0 or more" if kind is LayerKind.PEOPLE else "from 0 to 1"
-            raise InputError(f"a {kind} layer has values {limits}", file=file, value=float(values[wrong][0]))
+            raise InputError(f"a {kind} layer has values {limits}", file=file, value=worst)
         if not values.any() and kind is LayerKind.ROADS:
             raise InputError("shows no road on the map", file=file, mend="Is it in the right CRS?")
-    if not (np.isfinite(weight) and weight > 0):
-        raise InputError("must be a number above zero", field="weight", value=weight)
+    if not 0 < weight <= _MOST_WEIGHT:
+        raise InputError(f"must be a number above 0, {_MOST_WEIGHT:g} at most", field="weight", value=weight)
     content = "" if values is None else hashlib.sha256(values.tobytes()).hexdigest()[:16]
     return CostLayer(name, kind, float(weight), values, cell_m if values is not None else float("nan"), content)
 
@@ -214,10 +232,21 @@ def factor_for(conditions: Conditions, skies: Skies, columns: Columns, space: Fl
 
     Args:
         columns: those under the flight space.
+
+    Raises:
+        InputError: the layers multiply to more than a metre may cost.
+        StoreError: a layer was made for another map.
     """
     if not conditions.layers:
         return None
-    return layers.combined(*(_factor(layer, skies, columns, space) for layer in conditions.layers))
+    factor = layers.combined(*(_factor(layer, skies, columns, space) for layer in conditions.layers))
+    most = float(factor.max())
+    if most > _MOST_FACTOR:
+        raise InputError(
+            f"the cost layers together make a metre cost up to {most:,.0f} metres, {_MOST_FACTOR:,.0f} at most",
+            mend="Enter one of them again with a lower weight; `utm layer list` shows them.",
+        )
+    return factor
 
 
 def _factor(layer: CostLayer, skies: Skies, columns: Columns, space: FlightSpace) -> NDArray:

@@ -30,7 +30,7 @@ from utm.airspace.until import clock, ends_s, listed, zone_words
 from utm.airspace.zones import in_the_way
 from utm.core.gaps import Gaps
 from utm.errors import CannotFly
-from utm.model import Conditions, FlightPlan, GeoZone, Restriction, RuleSet
+from utm.model import Aircraft, Conditions, FlightPlan, GeoZone, Restriction, RuleSet
 
 #: How far a pad may be moved, and how many places are looked at (counts, never clocks).
 _PAD_WITHIN_M = 600.0
@@ -83,15 +83,17 @@ class Trial:
         skies: Skies | None = None,
         places: tuple[Place, ...] | None = None,
         zones: Sequence[GeoZone] | None = None,
+        conditions: Conditions | None = None,
+        aircraft: Aircraft | None = None,
     ) -> bool:
         """Whether there is a way that the aircraft can fly, with something else in the place of what is."""
         try:
             find_route(
                 skies or self.air.skies,
-                self.plan,
+                self.plan if aircraft is None else dataclasses.replace(self.plan, aircraft=aircraft),
                 places or self.air.places,
                 self.zones if zones is None else zones,
-                self.conditions,
+                conditions or self.conditions,
             )
         except (Refusal, CannotFly):
             return False
@@ -252,11 +254,15 @@ def _heights(air: Air, gaps: Gaps, place: Place) -> Iterator[Place]:
         yield Place(place.name, place.east_m, place.north_m, up)
 
 
+def way_point_number(place: Place) -> int:
+    """People count from one, as pictures do; ``waypoints.0`` in documents counts from nought."""
+    return int(place.name.split(".")[1]) + 1
+
+
 def _height_words(air: Air, place: Place, spot: Place) -> Relaxation:
     metres = round(abs(spot.up_m - place.up_m), 1)
     higher = "higher" if spot.up_m > place.up_m else "lower"
-    number = place.name.split(".")[1]
-    sentence = f"With way point {number} {metres:.1f} m {higher} there is a way through it."
+    sentence = f"With way point {way_point_number(place)} {metres:.1f} m {higher} there is a way through it."
     return Relaxation(place.name, sentence, metres, "m")
 
 

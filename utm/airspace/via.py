@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from utm.core import lowest_clear
 from utm.errors import PlanError
 from utm.frames import check_lonlat
@@ -35,6 +37,13 @@ def way_point_at(city_map: CityMap, rules: RuleSet, lon_deg: float, lat_deg: flo
     nx, ny = beside.terrain_m.shape
     floor = float(lowest[i : i + nx, j : j + ny].max())
     ceiling = float(beside.terrain_m.min()) + rules.ceiling_above_terrain_m - rules.half_height_m
+    if not np.isfinite(floor):
+        raise PlanError(
+            f"the map ends within {rules.clearance_m:g} m: what stands beyond is not known",
+            field="--via",
+            value=(round(lon_deg, 6), round(lat_deg, 6)),
+            mend="Name a place farther inside the map.",
+        )
     if not floor < ceiling:
         raise PlanError(
             "there is no height at which the rules allow flight",

@@ -149,7 +149,7 @@ def _cannot_fly(trial: Trial, error: CannotFly) -> NoWay:
     if opens is None and error.limit == "wind":
         opens = _less_wind(trial)
     elif opens is None and share is not None:
-        opens = _stronger(trial.plan, error.limit, error.needed - error.allowed, share)
+        opens = _stronger(trial, error.limit, error.needed - error.allowed, share)
     return NoWay(error.limit.upper(), _short_of(error), opens)
 
 
@@ -184,10 +184,13 @@ def _straight_flies(trial: Trial) -> bool:
     return True
 
 
-def _stronger(plan: FlightPlan, limit: str, short: float, share: float) -> Relaxation:
-    aircraft = plan.aircraft
+def _stronger(trial: Trial, limit: str, short: float, share: float) -> Relaxation | None:
+    """What the aircraft lacks, of one kind; None where it then lacks something else, too."""
+    aircraft = trial.plan.aircraft
     if limit == "energy":
         battery = math.ceil(aircraft.battery_wh * (1.0 + share))
+        if not trial.finds(aircraft=dataclasses.replace(aircraft, battery_wh=float(battery))):
+            return None
         more = battery - aircraft.battery_wh
         sentence = (
             f"With a battery of {battery} Wh instead of {aircraft.battery_wh:g} Wh, at the same weight, the flight "
@@ -196,6 +199,8 @@ def _stronger(plan: FlightPlan, limit: str, short: float, share: float) -> Relax
         return Relaxation("battery", sentence, more, "Wh")
     if limit == "endurance":
         needed = math.ceil(aircraft.endurance_s + short)
+        if not trial.finds(aircraft=dataclasses.replace(aircraft, endurance_s=float(needed))):
+            return None
         sentence = f"An aircraft with an endurance of {needed} s instead of {aircraft.endurance_s:g} s could fly it."
         return Relaxation("endurance", sentence, needed - aircraft.endurance_s, "s")
     raise AssertionError(limit)
@@ -276,10 +281,8 @@ def _no_height(air: Air, place: Place, closed: NDArray[np.bool_], departure_s: f
             told = f"{off:.1f} m under the lowest that keeps {rules.clearance_m:g} m from everything there"
         if off <= 0.0:
             limit = "lowest" if code.endswith("FLOOR") else "highest"
-            told = (
-                f"so near to the {limit} that the rules allow there that no whole layer of the {air.cell_m:g} m that "
-            )
-            told += "flights are planned in holds it"
+            told = f"so near to the {limit} that the rules allow there that no whole layer holds it, of the "
+            told += f"{air.cell_m:g} m that flights are planned in"
         return code, _begin(f"{_called(place)} lies {told}.")
     floor_agl, roof_agl = lowest - place.up_m, roof - place.up_m
     told = (

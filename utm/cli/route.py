@@ -97,8 +97,8 @@ def route(ctx, plan_file, airspace_path, as_json, out, wind, **asked) -> None:
 
     \b
     Example:
-      utm route --from 136.3041,36.3008 --to 136.3305,36.3061
-      utm route --from 136.3041,36.3008 --to 136.3305,36.3061 --via 136.315,36.309 --wind 270,8 --minimise energy
+      utm route --from 136.3109,36.3063 --to 136.3272,36.3003
+      utm route --from 136.3109,36.3063 --to 136.3272,36.3003 --via 136.314,36.300 --wind 270,8 --minimise energy
       utm route medicine.json --out way.html
     """
     from utm.airspace import Airspace
@@ -110,6 +110,7 @@ def route(ctx, plan_file, airspace_path, as_json, out, wind, **asked) -> None:
     with Airspace.open(airspace_path) as airspace:
         warn_of_newer_map(airspace)
         plan = _filed(plan_file, asked) if plan_file is not None else _wish(airspace, asked)
+        _check_zones(airspace, asked["authorise"])
         try:
             answer = airspace.route_answer(plan, wind=None if wind is None else wind_from(*wind))
         except InputError as error:
@@ -137,6 +138,15 @@ def _check_words(plan_file: Path | None, asked: dict[str, Any]) -> None:
         raise click.UsageError("say --from and --to, or give a PLAN file")
     if plan_file is not None and (asked["start"] or asked["goal"] or asked["via"] or asked["aircraft"]):
         raise click.UsageError("the PLAN file says from where to where and with what; leave these options out")
+
+
+def _check_zones(airspace: Airspace, authorised: tuple[str, ...]) -> None:
+    """A zone that is misspelt would silently be flown around."""
+    known = {zone.id for zone in airspace.zones()}
+    for zone in authorised:
+        if zone not in known:
+            there = f"There are: {', '.join(sorted(known))}." if known else "There are none."
+            raise InputError("there is no such geo-zone", field="--authorise", value=zone, mend=there)
 
 
 def _filed(file: Path, asked: dict[str, Any]) -> FlightPlan:

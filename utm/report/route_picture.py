@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -17,6 +19,7 @@ from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 
 from utm.mapping.view import ZONE_COLOURS, draw_base, draw_zones, readable
+from utm.model import GeoZone
 from utm.report.canvas import (
     DANGER,
     HALO,
@@ -38,7 +41,9 @@ from utm.report.canvas import (
 from utm.report.plan_picture import ARROW, arrows_along, box_around, clear_of, outline_of
 from utm.report.way import Crossing, Cut, Way, cut_along, zone_outline
 
-_HEAD_IN, _FOOT_IN, _SIDE_IN, _GAP_IN, _PROFILE_IN = 0.68, 1.06, 0.30, 0.58, 2.75
+_HEAD_IN, _SIDE_IN, _GAP_IN, _PROFILE_IN = 0.68, 0.30, 0.58, 2.75
+#: Under the profile: its axis, and each row of the legend.
+_AXIS_IN, _ROW_IN, _COLUMNS = 0.48, 0.195, 4
 _PROFILE_LEFT, _PROFILE_RIGHT = 0.068, 0.982
 _MARGIN_M = 220.0
 #: Dark to bright, without the palest end, which would be lost on pale ground.
@@ -69,17 +74,19 @@ def route_figure(way: Way) -> Figure:
     box = box_around(points, np.array(way.city_map.extent_m), _MARGIN_M)
     wide = WIDTH_IN - 2 * _SIDE_IN
     tall = wide * float(np.clip((box[3] - box[1]) / (box[2] - box[0]), 0.2, 1.0))
-    below = _FOOT_IN + _PROFILE_IN + _GAP_IN
+    shown = [zone for zone in way.zones if zone_outline(way.city_map, zone).intersects(shapely.box(*box))]
+    foot = _AXIS_IN + _ROW_IN * math.ceil(_legend_entries(way, cut, shown) / _COLUMNS)
+    below = foot + _PROFILE_IN + _GAP_IN
     made = figure(_HEAD_IN + tall + below)
     height = made.get_figheight()
     plan = made.add_axes((_SIDE_IN / WIDTH_IN, below / height, wide / WIDTH_IN, tall / height))
     plan.set_label("plan")
     side = made.add_axes(
-        (_PROFILE_LEFT, _FOOT_IN / height, _PROFILE_RIGHT - _PROFILE_LEFT, _PROFILE_IN / height), label="profile"
+        (_PROFILE_LEFT, foot / height, _PROFILE_RIGHT - _PROFILE_LEFT, _PROFILE_IN / height), label="profile"
     )
     shades = Normalize(*heights_shown(way, cut))
     draw_base(plan, way.city_map, water=way.water, box=box, max_cells=1600)
-    zones = _draw_zones(plan, way)
+    zones = _draw_zones(plan, way, shown)
     _draw_way(plan, way, cut, shades)
     _draw_profile(side, way, cut, shades)
     _height_key(plan, shades)
@@ -96,8 +103,16 @@ def subtitle(way: Way) -> str:
     return (
         f"{told['length_m']:,.0f} m, {told['over_ground_m'] / told['straight_m'] - 1:+.1%} against the straight line; "
         f"{minutes} min {seconds:02d} s; {told['energy']['used_wh']:.1f} of {told['energy']['usable_wh']:.0f} Wh; "
-        f"{kept['obstacle_m']:.0f} m from every object, {kept['ceiling_m']:.0f} m below the ceiling"
+        f"{kept['obstacle_m']:.0f} m from every object, {kept['ceiling_m']:.0f} m below the ceiling" + weighed(told)
     )
+
+
+def weighed(told: Mapping[str, Any]) -> str:
+    """Which cost layers bent the way: they are not drawn."""
+    names = [layer["name"] for layer in told["layers"]]
+    if not names:
+        return ""
+    return f"; weighed by {', '.join(names[:2])}" + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
 def heights_shown(way: Way, cut: Cut) -> tuple[float, float]:
@@ -107,11 +122,8 @@ def heights_shown(way: Way, cut: Cut) -> tuple[float, float]:
     return float(low), float(max(high, low + 20))
 
 
-def _draw_zones(ax: Axes, way: Way) -> list[Patch]:
+def _draw_zones(ax: Axes, way: Way, shown: Sequence[GeoZone]) -> list[Patch]:
     """Zones with names; hatched those that the way was led around."""
-    (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
-    seen = shapely.box(west, south, east, north)
-    shown = [zone for zone in way.zones if zone_outline(way.city_map, zone).intersects(seen)]
     before = len(ax.texts)
     handles = draw_zones(ax, shown, way.city_map.frame)
     roads = np.concatenate([shapely.get_coordinates(part.segmentize(15.0)) for part in (way.outline, way.track)])
@@ -250,10 +262,10 @@ def _draw_profile(ax: Axes, way: Way, cut: Cut, shades: Normalize) -> None:
     ax.plot(along[0], line[0, 2], "o", **ends)
     ax.plot(along[-1], line[-1, 2], "s", **ends)
     for number, place in enumerate(way.way_points(), 1):
-        at = way.along_of(*place)
-        ax.plot(at, float(way.heights_at(np.array([at]))[0]), "D", **ends | {"markersize": 6})
+        at, up = way.along_of(*place), way.way_point_up(number - 1)
+        ax.plot(at, up, "D", **ends | {"markersize": 6})
         ax.annotate(
-            f"{number}", (at, float(way.heights_at(np.array([at]))[0])), (0, 7), textcoords="offset points",
+            f"{number}", (at, up), (0, 7), textcoords="offset points",
             ha="center", size=SMALL, color=INK, path_effects=HALO, zorder=15,
         )  # fmt: skip
     room = 0.012 * max(along[-1], 1.0)
@@ -297,8 +309,9 @@ def _wind_along(ax: Axes, way: Way, height: float) -> None:
     push = way.push_at(at)
     long = 0.075 * along[-1] * push / max(np.abs(push).max(), 1e-9)
     for place, reach, speed in zip(at, long, push, strict=True):
+        speed = round(float(speed)) + 0.0  # no minus before a nought
         colour = _HELPS if speed >= 0 else _HINDERS
-        if abs(speed) >= 0.3:
+        if speed:
             ax.annotate(
                 "", (place + reach / 2, height), (place - reach / 2, height), zorder=12,
                 arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0},
@@ -307,6 +320,12 @@ def _wind_along(ax: Axes, way: Way, height: float) -> None:
             f"{speed:+.0f} m/s".replace("-", "\N{MINUS SIGN}"), (place, height), (0, 4), textcoords="offset points",
             ha="center", size=SMALL - 0.5, color=colour, path_effects=HALO, zorder=12,
         )  # fmt: skip
+
+
+def _legend_entries(way: Way, cut: Cut, shown: Sequence[GeoZone]) -> int:
+    """How many lines `_legend` will have."""
+    kinds, led_around = {zone.restriction for zone in shown}, any(zone.id in way.avoided for zone in shown)
+    return 9 + bool(way.plan.waypoints) + bool(cut.unknown.any()) + len(kinds) + led_around
 
 
 def _legend(made: Figure, way: Way, cut: Cut, zones: Sequence[Patch]) -> None:
@@ -332,4 +351,4 @@ def _legend(made: Figure, way: Way, cut: Cut, zones: Sequence[Patch]) -> None:
     if cut.unknown.any():
         handles.append(Line2D([], [], color=INK, linewidth=3, label="not surveyed below"))
     handles += zones
-    legend(made, handles, [handle.get_label() for handle in handles], 4)
+    legend(made, handles, [handle.get_label() for handle in handles], _COLUMNS)

@@ -66,6 +66,12 @@ class Way:
         to_map = self.city_map.frame.to_map
         return [tuple(float(v) for v in to_map(point.lon_deg, point.lat_deg)) for point in self.plan.waypoints]
 
+    def way_point_up(self, number: int) -> float:
+        """``up`` of the way point of this index, which on the way is passed on a column where it lies off the legs."""
+        point, (east, north) = self.plan.waypoints[number], self.way_points()[number]
+        terrain = float(self.city_map.terrain_up(east, north))
+        return float(self.city_map.frame.up(point.height_m, point.datum, point.lon_deg, point.lat_deg, terrain))
+
     def along_of(self, east_m: float, north_m: float) -> float:
         """Distance along the ground of the corner of the line that is nearest to a place."""
         return float(self.along_m[np.argmin(np.hypot(*(self.line.enu_m[:, :2] - (east_m, north_m)).T))])
