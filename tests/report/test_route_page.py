@@ -44,7 +44,7 @@ def test_the_page_says_what_the_command_says(town: CityMap):
     cut, city = carried(text)
     assert cut["datum"] == "JGD2011"
     assert cut["line"]["along"][-1] == pytest.approx(way.along_m[-1], abs=0.01)
-    assert cut["places"] == [pytest.approx(np.hypot(330, 20), abs=0.1)]
+    assert cut["places"] == [{"along": pytest.approx(np.hypot(330, 20), abs=0.1), "up": pytest.approx(80.0, abs=0.3)}]
     assert max(cut["push"]) == pytest.approx(6.0, abs=0.1)
     assert [zone["name"] for zone in cut["zones"]] == ["Works"]
     assert max(cut["surface"]) == pytest.approx(40.0, abs=0.2)

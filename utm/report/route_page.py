@@ -79,8 +79,7 @@ def way_document(way: Way, cut: Cut, scene: Decimated) -> dict[str, Any]:
     colours = HEIGHTS(np.clip((agl - low) / (high - low), 0, 1))[:, :3]
     places = [("take-off", way.line.enu_m[0]), ("landing", way.line.enu_m[-1])]
     for number, (east, north) in enumerate(way.way_points(), 1):
-        up = way.heights_at(np.array([way.along_of(east, north)]))[0]
-        places.append((str(number), np.array([east, north, up])))
+        places.append((str(number), np.array([east, north, way.way_point_up(number - 1)])))
     extent = (west, south, west + nx * scene.cell_m, south + ny * scene.cell_m)
     return {
         "points": np.round(knots - corner, 2).tolist(),
@@ -154,7 +153,10 @@ def cut_document(way: Way, cut: Cut) -> dict[str, Any]:
             }
             for crossing in cut.crossings
         ],
-        "places": [round(way.along_of(east, north), 1) for east, north in way.way_points()],
+        "places": [
+            {"along": round(way.along_of(east, north), 1), "up": round(way.way_point_up(number), 1)}
+            for number, (east, north) in enumerate(way.way_points())
+        ],
     }
 
 
