@@ -350,3 +350,19 @@ def test_no_two_grants_ever_meet(town, tmp_path_factory, ways):
 def test_the_window_is_snapped_so_that_flights_share_it(town):
     skies = Skies(town, RuleSet())
     assert skies.cell_m == CELL_M
+
+
+def test_a_zone_that_ends_while_the_plan_is_open_is_waited_for(airspace, town):
+    """The zone ends at 10:05; the plan may start from ten until ten past."""
+    day = WeeklyPeriod((0, 1, 2, 3, 4), datetime.time(7, 30), datetime.time(10, 5))
+    airspace.add_zones([zone(town, "school", PADS["east"], 80.0, periods=(day,))])
+    decision = airspace.submit(plan(town, "one", ("west", "east")))
+    assert decision.approved
+    assert decision.reasons[0].code == "DESTINATION_IN_ZONE"
+    assert decision.change.kind == "delay"
+    departure = centre(decision).start_s
+    assert departure == T0 + 300.0 + airspace.rules.time_tolerance_s
+    assert decision.change.cost_s == departure - T0
+    # With a window that closes before, it is refused, and the same time is the alternative's.
+    refused = airspace.submit(plan(town, "two", ("north", "east"), latest_departure_s=T0 + 200.0))
+    assert not refused.approved

@@ -151,7 +151,7 @@ def test_the_words_for_too_little_energy():
     small = dataclasses.replace(QUAD, battery_wh=used / 1.12 / 0.8)
     error = refusal(way, small)
     assert str(error) == (
-        f"the flight needs {used:.0f} Wh, 12 % more than the {used / 1.12:.0f} Wh that leave the reserve of a quad "
+        f"the flight needs {used:.1f} Wh, 12 % more than the {used / 1.12:.1f} Wh that leave the reserve of a quad "
         "untouched"
     )
     assert error.limit == "energy"

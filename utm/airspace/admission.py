@@ -383,6 +383,13 @@ def _refused(case: _Case, error: Refusal | CannotFly, departure_s: float) -> Dec
         departure_s=departure_s,
         later=in_the_way(situation.zones, plan, departure_s, plan.latest_departure_s + _DAY_S),
     )
+    reason = Reason(found.code, found.sentence)
+    if "_IN_ZONE" in found.code or found.code == "ZONES_CLOSE":
+        waited = _when_open(case)
+        if waited is not None:
+            late = waited.departure_s - plan.earliest_departure_s
+            change = Change("delay", f"Departs {late:.0f} s later, when the zone is over.", late)
+            return Decision(plan, _intent(case, waited), (reason,), change)
     nearest = None
     if found.code.startswith("DESTINATION_"):
         nearest = _other_landing(case)
@@ -392,7 +399,7 @@ def _refused(case: _Case, error: Refusal | CannotFly, departure_s: float) -> Dec
     return Decision(
         plan,
         None,
-        (Reason(found.code, found.sentence),),
+        (reason,),
         alternative=alternative,
         alternative_change=change,
         details={} if found.relaxation is None else {"relaxation": relaxation_document(found.relaxation)},
@@ -409,6 +416,22 @@ def _zone_ends(case: _Case) -> list[tuple[float, GeoZone]]:
         if finish < start + _DAY_S
     ]
     return sorted(ends, key=lambda pair: pair[0])
+
+
+def _when_open(case: _Case) -> _Option | None:
+    """The first departure within the plan's window at which the zones that forbid it are over and it meets nobody."""
+    latest = case.plan.latest_departure_s
+    for finish, _zone in _zone_ends(case):
+        departure = float(math.ceil(finish + case.rules.time_tolerance_s))
+        if departure > latest:
+            return None
+        try:
+            asked = case.free_flight(departure)
+        except (Refusal, CannotFly):
+            continue
+        if (option := _later(case, asked, latest)) is not None:
+            return option
+    return None
 
 
 def _after_the_zone(case: _Case) -> tuple[FlightPlan, Change] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,11 +16,14 @@ from utm.core import (
     Columns,
     CostPlanner,
     FlightSpace,
+    flight_energy,
+    flight_time_s,
     level_legs,
     power_w,
     shorten_by_cost,
 )
-from utm.model import Aircraft, Conditions, FlightPlan, Objective
+from utm.errors import CannotFly
+from utm.model import Aircraft, Conditions, FlightPlan, Objective, Wind
 
 #: What stopping for a change of height costs beyond the climb, seconds.
 _STOP_S = 6.0
@@ -54,7 +58,12 @@ def ways_through(space: FlightSpace, columns: Columns, skies: Skies, plan: Fligh
         wind_m_s=wind,
         cell_m=space.cell_m,
     )
-    return _Cheapest(space, plan.aircraft, planner, _stop(plan.aircraft, plan.objective))
+    shortest = None
+    if strongest < plan.aircraft.max_airspeed_m_s:
+        shortest = _Shortest(space, plan.aircraft, AnyAnglePlanner(space.blocked))
+    return _Cheapest(
+        space, plan.aircraft, plan.objective, conditions.wind, planner, shortest, weighed=factor is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,15 @@ class _Shortest:
     planner: AnyAnglePlanner
 
     def leg(self, start_m: NDArray[np.float64], goal_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+        way, tried = self.slopes(start_m, goal_m)
+        return level_legs(self.space, way, self.aircraft), tried
+
+    def slopes(self, start_m: NDArray[np.float64], goal_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+        """The same before it is made level."""
         path = self.planner.path(self.space.to_grid(start_m), self.space.to_grid(goal_m))
         way = self.space.to_enu(path.points)
         way[0], way[-1] = start_m, goal_m  # the very floats: the columns below them stay exactly vertical
-        return level_legs(self.space, way, self.aircraft), path.expansions
+        return way, path.expansions
 
     def cost(self, points_m: NDArray[np.float64]) -> float:
         return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
@@ -75,23 +89,56 @@ class _Shortest:
 
 @dataclass(frozen=True, slots=True)
 class _Cheapest:
+    """The cheapest way of voxels, or the shortest one where that is flown for less, each levelled in two ways: a search
+    over voxels knows nothing of stops and corners, and slopes are flown as legs and steps."""
+
     space: FlightSpace
     aircraft: Aircraft
+    objective: Objective
+    wind: Wind
     planner: CostPlanner
-    stop: float
+    shortest: _Shortest | None
+    weighed: bool
+    """Whether the air has a price."""
 
     def leg(self, start_m: NDArray[np.float64], goal_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
         path = self.planner.path(self.space.voxel(start_m), self.space.voxel(goal_m))
         ends = self.space.to_grid(start_m), self.space.to_grid(goal_m)
         way = self.space.to_enu(shorten_by_cost(self.planner, path.cells, *ends))
         way[0], way[-1] = start_m, goal_m
-        return level_legs(self.space, way, self.aircraft, price=self._price, stop=self.stop), path.expansions
+        slopes, tried = [way], path.expansions
+        if self.shortest is not None:
+            straight, more = self.shortest.slopes(start_m, goal_m)
+            slopes.append(straight)
+            tried += more
+        stop = _stop(self.aircraft, self.objective)
+        found = []
+        for way in slopes:
+            found.append(level_legs(self.space, way, self.aircraft, price=self._price, stop=stop))
+            found.append(level_legs(self.space, way, self.aircraft))
+        return min(found, key=self._flown), tried
 
     def cost(self, points_m: NDArray[np.float64]) -> float:
         return self.planner.segment_cost(self.space.to_grid(points_m))
 
     def _price(self, a_m: NDArray[np.float64], b_m: NDArray[np.float64]) -> float:
         return self.cost(np.array([a_m, b_m]))
+
+    def _flown(self, points_m: NDArray[np.float64]) -> float:
+        """What the flight of level legs and steps costs; infinite where the wind does not let it be flown."""
+        if self.weighed:
+            stops = np.count_nonzero(np.diff(points_m[1:-1, 2]))
+            return self.cost(points_m) + float(stops) * _stop(self.aircraft, self.objective)
+        if self.objective is Objective.LENGTH:
+            return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
+        pads = points_m[[0, -1]] - (0.0, 0.0, 20.0)
+        flight = np.vstack([pads[0], points_m, pads[1]])
+        try:
+            if self.objective is Objective.TIME:
+                return flight_time_s(flight, self.aircraft, self.wind)
+            return flight_energy(flight, self.aircraft, self.wind).used_wh
+        except CannotFly:
+            return math.inf
 
 
 def _stop(aircraft: Aircraft, objective: Objective) -> float:

@@ -251,7 +251,7 @@ def summary(document: dict[str, Any]) -> dict[str, str]:
         "flown": f"within {tube['horizontal_m']:.1f} m across and {tube['vertical_m']:.1f} m in height of these points",
         "zones": f"kept out of {', '.join(avoided)}" if avoided else "none in force",
         "wind": _wind_words(document["wind"]),
-        "least": f"{least}, {document['cost']:,.1f} {_UNITS[least]} between the columns{_layer_words(document)}",
+        "least": least + _layer_words(document),
         "search": f"{search['expansions']:,} voxels of {search['voxel_m']:g} m opened",
     }
 
@@ -268,5 +268,9 @@ def _wind_words(wind: dict[str, Any] | None) -> str:
 
 
 def _layer_words(document: dict[str, Any]) -> str:
+    """What was weighed, and what came of it; without layers the lines above say it all."""
     names = [f"{layer['name']} ({layer['weight']:g})" for layer in document["layers"]]
-    return f", weighed by {', '.join(names)}" if names else ""
+    if not names:
+        return ""
+    figure = f"{document['cost']:,.1f} {_UNITS[document['objective']]}"
+    return f", weighed by {', '.join(names)}: {figure} between the columns"

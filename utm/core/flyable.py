@@ -72,7 +72,7 @@ def flyable(points_m: ArrayLike, aircraft: Aircraft, wind: Wind = CALM) -> None:
     if energy.used_wh > energy.usable_wh:
         over = percent(energy.used_wh / energy.usable_wh - 1) if energy.usable_wh > 0 else "all of it"
         raise CannotFly(
-            f"the flight needs {energy.used_wh:.0f} Wh, {over} more than the {energy.usable_wh:.0f} Wh that leave the "
+            f"the flight needs {energy.used_wh:.1f} Wh, {over} more than the {energy.usable_wh:.1f} Wh that leave the "
             f"reserve of a {aircraft.name} untouched",
             limit="energy",
             needed=energy.used_wh,
