@@ -116,29 +116,46 @@ def test_no_stage_ever_claims_more_than_the_optimum(seed):
                 assert (ahead - near.away) / longways._UNIT <= fine[x, y, z] + 1e-8
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_guided_search_claims_no_more_than_one_that_nothing_guides(seed):
-    """Walls that only the coarsest slab does not see through, and thinner ones that only the finest sees."""
+def thick_walls(seed, height):
+    """Walls that all coarser slabs see and walls that only the finest of them sees, with gaps; and 12 questions: among
+    them such where the search above ends too early for the next, with an estimate that is more than straight."""
     rng = np.random.default_rng([seed, 5])
-    lowest, highest = np.zeros((700, 400), np.int16), np.full((700, 400), 30, np.int16)
+    lowest, highest = np.zeros((900, 900), np.int16), np.full((900, 900), height, np.int16)
     x = 10
-    while x < 690:
-        thick = int(rng.choice([18, 20, 34, 80, 90]))
+    while x < 890:
+        thick = int(rng.choice([20, 34, 80, 90]))
         lowest[x : x + thick] = 99
-        for gap in rng.integers(0, 340, 2):
-            lowest[x : x + thick, gap : gap + rng.integers(1, 60)] = rng.integers(0, 10)
+        for gap in rng.integers(0, 840, 2):
+            lowest[x : x + thick, gap : gap + rng.integers(8, 60)] = 0
         x += thick + int(rng.integers(20, 120))
+    free = np.argwhere(lowest < highest)
+    places = [[(int(x), int(y), 9) for x, y in free[rng.integers(len(free), size=2)]] for _ in range(12)]
+    return lowest, highest, places
+
+
+@pytest.mark.parametrize("seed", [32, 116, 317, 378, 398, 420])
+def test_a_guided_search_claims_no_more_than_one_that_nothing_guides(seed):
+    lowest, highest, places = thick_walls(seed, 30)
     planner = LongPlanner(lowest, highest)
     alone = longways._Level((planner._levels[0].lowest, planner._levels[0].highest), longways._STEPS[0])
-    for _ in range(6):
-        start, goal = free_voxel(rng, lowest, highest), free_voxel(rng, lowest, highest)
-        query = longways._Query(planner, start, goal)
-        query._guides()
-        _, cost, _ = query._climb(0)
-        near, far = query.ends[0]
-        _, expected, _ = alone.search((near.row, near.col, start[2]), (far.row, far.col, goal[2]), query.paces[0])
-        reach = planner._levels[0].reach
-        assert min(cost, reach) <= expected <= cost
+    for start, goal in places:
+        for steep in (False, True):
+            query = longways._Query(planner, start, goal)
+            query.steep = steep
+            query._guides()
+            _, cost, _ = query._climb(0)
+            near, far = query.ends[0]
+            _, expected, _ = alone.search((near.row, near.col, 9), (far.row, far.col, 9), query.paces[0])
+            assert min(cost, planner._levels[0].reach) <= expected <= cost
+
+
+@pytest.mark.parametrize(("seed", "question"), [(32, 8), (398, 7)])
+def test_among_thick_walls_both_modes_agree_with_the_grid_planner(seed, question):
+    lowest, highest, places = thick_walls(seed, 12)
+    planner, (start, goal) = LongPlanner(lowest, highest), places[question]
+    optimum = GridPlanner(oracle.volume(lowest, highest)[0][:, :, :12]).path(start, goal).cost
+    assert planner.path(start, goal).lower_bound <= optimum + 1e-8
+    assert planner.path(start, goal, exact=True).cost == pytest.approx(optimum, abs=1e-7)
 
 
 @pytest.mark.parametrize("step", [2, 4])

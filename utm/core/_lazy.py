@@ -75,18 +75,8 @@ def to_go(heads: Any, labels: Any, query: int, step: int, pace: Any, x: int, y: 
 
 
 @kernel
-def _unseen(
-    shape: Any, step: int, pace: Any, aim: Any, reach: int, above: Any, above_labels: Any, guide: Any,
-    x: int, y: int, z: int,
-) -> int:  # fmt: skip
-    """What `to_go` says at least where it is attained by a label that is not closed, because cost plus estimate of that
-    is not below reach: reach less the estimate, and from the node on. Below zero where there is no such estimate.
-
-    shape (2,), step: of the slab above the node. pace: as `to_go`. aim, reach: what was searched for in it, and how
-    far. above, above_labels, guide: what guided that search, see `search`.
-    """
-    axis, diagonal, climb = pace[0], pace[1], pace[2]
-    coarser = (step * axis, step * diagonal, climb)
+def _unseen_alone(shape: Any, step: int, pace: Any, aim: Any, reach: int, x: int, y: int, z: int) -> int:
+    """`_unseen` of a slab whose search nothing guided."""
     least = INFINITE
     far = 2 * step - 2
     for r in range(-((far - x) // step), (x + far) // step + 1):
@@ -95,17 +85,45 @@ def _unseen(
             i, j = r + _PAD, c + _PAD
             if min(a, b) >= step or abs(a - b) >= step or i < 0 or j < 0 or i >= shape[0] or j >= shape[1]:
                 continue
-            rest = step * _over_ground(i - aim[0], j - aim[1], axis, diagonal) + climb * abs(z - aim[2])
-            if guide[1] > 0:
-                rest = max(rest, to_go(above, above_labels, guide[0], guide[1], coarser, i, j, z) - guide[3])
-            least = min(least, reach - rest + _over_ground(a, b, axis, diagonal))
+            rest = step * _over_ground(i - aim[0], j - aim[1], pace[0], pace[1]) + pace[2] * abs(z - aim[2])
+            least = min(least, reach - rest + _over_ground(a, b, pace[0], pace[1]))
+    return least
+
+
+@kernel
+def _unseen(
+    shape: Any, step: int, pace: Any, aim: Any, reach: int, above: Any, above_labels: Any, guide: Any,
+    above_end: Any, x: int, y: int, z: int,
+) -> int:  # fmt: skip
+    """What `to_go` says at least where it is attained by a label that is not closed, because cost plus estimate of that
+    is not below reach: reach less the estimate, and from the node on.
+
+    shape (2,), step: of the slab above the node. pace: as `to_go`. aim, reach: what was searched for in it, and how
+    far. above, above_labels, guide, above_end: what guided that search, see `search`.
+    """
+    if guide[1] == 0:
+        return _unseen_alone(shape, step, pace, aim, reach, x, y, z)
+    coarser = (step * pace[0], step * pace[1], pace[2])
+    least = INFINITE
+    far = 2 * step - 2
+    for r in range(-((far - x) // step), (x + far) // step + 1):
+        for c in range(-((far - y) // step), (y + far) // step + 1):
+            a, b = abs(x - r * step), abs(y - c * step)
+            i, j = r + _PAD, c + _PAD
+            if min(a, b) >= step or abs(a - b) >= step or i < 0 or j < 0 or i >= shape[0] or j >= shape[1]:
+                continue
+            straight = step * _over_ground(i - aim[0], j - aim[1], pace[0], pace[1]) + pace[2] * abs(z - aim[2])
+            rest = to_go(above, above_labels, guide[0], guide[1], coarser, i, j, z)
+            if rest == INFINITE:
+                rest = _unseen_alone(above.shape, guide[1], coarser, above_end, guide[4], i, j, z)
+            least = min(least, reach - max(straight, rest - guide[3]) + _over_ground(a, b, pace[0], pace[1]))
     return least
 
 
 @kernel
 def _ahead(
     x: int, y: int, z: int, cost: int, end: Any, pace: Any, above: Any, above_labels: Any, guide: Any,
-    above_end: Any, next_above: Any, next_labels: Any, next_guide: Any,
+    above_end: Any, next_above: Any, next_labels: Any, next_guide: Any, next_end: Any,
 ) -> int:  # fmt: skip
     """The estimate of a label of a cost, see `search`."""
     straight = _over_ground(x - end[0], y - end[1], pace[0], pace[1]) + pace[2] * abs(z - end[2])
@@ -113,8 +131,10 @@ def _ahead(
         return straight
     closed = to_go(above, above_labels, guide[0], guide[1], pace, x, y, z) - guide[3]
     if cost + closed > guide[2]:
-        unseen = _unseen(above.shape, guide[1], pace, above_end, guide[4], next_above, next_labels, next_guide, x, y, z)
-        closed = min(closed, max(guide[2] - cost, unseen - guide[3]))
+        unseen = _unseen(
+            above.shape, guide[1], pace, above_end, guide[4], next_above, next_labels, next_guide, next_end, x, y, z
+        )
+        closed = min(closed, unseen - guide[3])
     return max(straight, closed)
 
 
@@ -138,6 +158,7 @@ def search(
     next_above: Any,
     next_labels: Any,
     next_guide: Any,
+    next_end: Any,
     weight: int,
 ) -> Any:
     """A* over labels from begin (row, col, layer) to end; returns (status, reach, cost, label of the end, labels).
@@ -150,7 +171,8 @@ def search(
     shift: a bucket of the queue is 2**shift wide.
     above, above_labels, above_end: heads, labels and end of the search of the next coarser slab that guides this one,
     guide = (its query, its step, what a way costs at least that it knows nothing of, length by which its root is off,
-    its reach), step 0 for none. next_above, next_labels, next_guide: what guided that search, likewise.
+    its reach), step 0 for none. next_above, next_labels, next_guide, next_end: what guided that
+    search, likewise.
     weight: the estimate counts weight / 1024.
 
     reach: every label whose cost plus estimate is below it has been closed; with weight 1024 the cost of the end is
@@ -169,20 +191,9 @@ def search(
     labels[used, COST], labels[used, NODE], labels[used, LAYER] = 0, begin[0] * cols + begin[1], begin[2]
     labels[used, STATE], labels[used, NEXT], labels[used, PARENT], labels[used, QUEUE] = 8 << 2, 0, 0, 0
     heads[begin[0], begin[1]] = (query << 32) | used
+    x, y, z = begin[0], begin[1], begin[2]
     ahead = _ahead(
-        begin[0],
-        begin[1],
-        begin[2],
-        0,
-        end,
-        pace,
-        above,
-        above_labels,
-        guide,
-        above_end,
-        next_above,
-        next_labels,
-        next_guide,
+        x, y, z, 0, end, pace, above, above_labels, guide, above_end, next_above, next_labels, next_guide, next_end
     )
     labels[used, TOTAL] = (ahead * weight) >> 10
     bucket = labels[used, TOTAL] >> shift
@@ -269,8 +280,9 @@ def search(
                     heads[u, v] = (query << 32) | top
                 continue
             ahead = _ahead(
-                u, v, z, onward, end, pace, above, above_labels, guide, above_end, next_above, next_labels, next_guide
-            )
+                u, v, z, onward, end, pace, above, above_labels, guide, above_end,
+                next_above, next_labels, next_guide, next_end,
+            )  # fmt: skip
             if ahead > INFINITE >> 1:  # nothing leads on from there
                 continue
             total = onward + ((ahead * weight) >> 10)

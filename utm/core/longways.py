@@ -35,9 +35,9 @@ A search that guides another one need not close everything. It goes from the far
 of the rest, and has closed all below its *reach*. Where h is attained by a label that it has not closed, any finer way
 through that voxel costs at least reach less |start - r| and |goal - g|: the rest of the coarse way costs no more than
 |p - q|, the rest of the finer one, and |start - r| (its shadow from q; that nodes around one column are joined among
-themselves for the sum of their lengths was tried for all of them). So the guided search counts a way through p as h
-over the closed labels says, but as no dearer than that, or than what follows from D >= reach - estimate where that is
-more; for itself and for what it guides in turn the same then holds.
+themselves for the sum of their lengths was tried for all of them). So the guided search goes by h over the
+closed labels while a way through p is then no dearer than that, and beyond by the least of it and what follows from D
+>= reach - estimate; for itself and for what it guides in turn the same then holds.
 
 Climbing along an axis costs sqrt 2 - 1 a layer, along a diagonal sqrt 3 - sqrt 2. The family above (``mix`` from
 climb = sqrt 3 - sqrt 2 to sqrt 2 - 1) is the Lagrangian relaxation of "there is no more diagonal climbing than there
@@ -146,7 +146,8 @@ class _Level:
             self.query += 1
             status, self.reach, cost, label, self.used = _lazy.search(
                 self.lowest, self.highest, self.heads, self.labels, self.query, begin, end, pace, limit, slack, shift,
-                over.heads, over.labels, guide, over.end, over.above.heads, over.above.labels, over.guide, weight,
+                over.heads, over.labels, guide, over.end, over.above.heads, over.above.labels, over.guide,
+                over.above.end, weight,
             )  # fmt: skip
             if status != _lazy.FULL:
                 self.end, self.above, self.guide = end, over, guide
