@@ -301,7 +301,8 @@ def _move(scene: Any, a: Any, here: Any, b: Any, aim: Any, halvings: int, axis: 
         near, far = here[axis] + low * (aim[axis] - here[axis]), here[axis] + high * (aim[axis] - here[axis])
         face = np.floor(max(near, far))
         snapped = face + _BESIDE * scene[3] if near > far else face - _BESIDE * scene[3]
-        if face > min(near, far) and abs(snapped - near) > _STILL:
+        # Between the two, so that it is nearer to where it is best
+        if face > min(near, far) and (near - snapped if near > far else snapped - near) > _STILL:
             trial[:] = here
             trial[axis] = snapped
             if _move_all(scene, a, here, b, trial):

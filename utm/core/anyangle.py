@@ -25,7 +25,7 @@ class AnyAnglePath:
     grid_cost: float
     """The length of the shortest way by steps to neighbouring voxels, between the voxels of start and goal."""
     expansions: int
-    """How many voxels the grid search took from its queue."""
+    """How many voxels the grid search looked around from."""
     clearance: float | None
     """The least value of the distance field over every voxel that the way touches; None where none was given."""
 
@@ -41,10 +41,10 @@ class AnyAnglePlanner:
     Method: candidates are the string pulled through the shortest grid path (`utm.core.GridPlanner`), the taut string
     over the roofs in the vertical plane of start and goal, and the best way through a lattice around the straight
     line, found by dynamic programming. Each that promises to be the shortest is relaxed: its corners move, slide along
-    the edges that they touch, are dropped and put in, always in sight of their neighbours, until little is gained.
+    the edges that they touch and are dropped, always in sight of their neighbours, until little is gained.
     Everything is bounded by counts and deterministic.
 
-    Memory is two bits a voxel and 8 bytes a column, beside that of the grid search.
+    Memory is 8 bytes a column and a bit for every 64 voxels, beside that of the grid search.
 
     Args:
         blocked: (nx, ny, nz) booleans. What lies outside is blocked.

@@ -3,9 +3,9 @@
 A* over 26 neighbours, always optimal for the stated cost: half a step in each of its two voxels, each half in the wind
 of its voxel and times its factor (`utm.core._steps`). What differs from the plain search (`utm.core.grid`):
 
-- Costs are integers again, the cheapest step 2**32 of them (fewer where the dearest step costs 10**7 times as much, or
-  a volume is 10**6 voxels across), so a way is within 1e-9 of the optimum. Rounding is monotone, so the least factor
-  and the least winds bound every rounded step exactly, and the estimates are exactly consistent.
+- Costs are integers again, the cheapest step 2**32 of them, so a way is within 1e-9 of the optimum (fewer where the
+  dearest step costs 10**7 times as much, or a volume is 10**6 voxels across: within 4 / 2**bits). Rounding is monotone,
+  so the least factor and the least winds bound every rounded step exactly, and the estimates are exactly consistent.
 - Two estimates, the greater of which counts: linear functions that bound every row of steps
   (`utm.core._steps.dual_vectors`), and, where factors lie over the ground, the cheapest way as seen from above, every
   column at its least factor (`utm.core._cheapest.from_above`). On city M with factors for people the second leaves

@@ -15,7 +15,7 @@ from utm.core._jit import kernel, point, read_only
 from utm.core._sight_kernels import first_hidden, overlaid, pulled, relaxed, sees
 from utm.core._walls import walls
 
-#: By this much (voxels) every box is larger than it is. Rounding moves a crossing by less than a millionth of it at
+#: By this much (voxels) every box is larger than it is. Rounding moves a crossing by less than a thousandth of it at
 #: a thousand voxels, so a voxel that the line touches is never missed; one that it misses by less may be counted.
 _MARGIN = 1e-9
 
