@@ -7,7 +7,9 @@ turns after one: then every meeting, bound and end of the proof in `utm.core._as
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.oracles.grid import distances, path_length
 from utm.core import GridPlanner
+from utm.core import grid as grid_module
 from utm.core._astar import COSTS, FAR
 from utm.errors import NoPath
 
@@ -251,3 +254,13 @@ def test_memory_is_counted_and_grows_with_what_is_searched():
     far = planner.nbytes
     assert planner.walls.nbytes < before <= near < far < before + 4e6
     assert planner.prepared_s > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems reserve what is asked for")
+def test_a_workspace_may_have_more_addresses_than_there_is_memory():
+    if Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "2":
+        pytest.skip("this system reserves what is asked for")
+    words = grid_module._untouched(1 << 37)  # 1 TB
+    words[-1] = 7
+    assert words[0] == 0
+    assert words[-1] == 7

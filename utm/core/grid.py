@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import mmap
+import platform
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +27,8 @@ from utm.errors import NoPath
 
 _BLOCK = (8, 8, 4)  # voxels whose words share a page
 _PAGE = 2 * math.prod(_BLOCK)  # words: 4 kB
+#: MAP_NORESERVE of Linux, which Python knows from 3.13 on; this value on x86 and ARM, where 3.11 and 3.12 need it.
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if platform.machine() in ("x86_64", "aarch64") else 0)
 _TURN = 256  # Voxels that a side expands before the other may; 16 to 1024 are as good, and 1 costs 5 %.
 
 
@@ -182,9 +186,14 @@ def _untouched(count: int) -> NDArray[np.int64]:
     """Zeros that take memory where they are written, by pages of 4 kB.
 
     ``np.zeros`` asks for pages of 2 MB where the system has them: a search then takes half the map, and clearing them
-    makes first queries 20 to 200 ms slower; for warm queries they gained nothing.
+    makes first queries 20 to 200 ms slower; for warm queries they gained nothing. Linux would also refuse more
+    addresses than it has memory, though few are ever written, unless none is to be reserved for them.
     """
-    memory: Any = mmap.mmap(-1, 8 * count, access=mmap.ACCESS_COPY)
+    if sys.platform == "linux":
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
+        memory: Any = mmap.mmap(-1, 8 * count, flags=flags)
+    else:
+        memory = mmap.mmap(-1, 8 * count, access=mmap.ACCESS_COPY)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(memory, np.int64)
