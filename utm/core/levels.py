@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core.flightspace import FlightSpace
-from utm.core.sight import segment_clear
+from utm.core.sight import KEEP_OFF, segment_clear
 from utm.errors import NoPath
 from utm.model import Aircraft
 
 #: What a step costs beyond its height over its speed: a stop before it, another one after it (seconds).
 _STOP_S = 6.0
-#: A leg that is clear at no height is halved at most this often; a voxel is then long reached.
-_MOST_HALVINGS = 24
+#: A leg that is clear at no height is halved until its parts are shorter than this share of a voxel: less than ways
+#: keep off what is blocked (`utm.core.sight.KEEP_OFF`), and far more than the length of a leg that is none.
+_SHORTEST = KEEP_OFF / 4
 
 
 #: What a straight piece costs, level or vertical, from one point (3,) in metres to another.
@@ -55,7 +56,7 @@ def level_legs(
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < 2 or not np.isfinite(points).all():
         raise ValueError(f"points_m must be finite (n, 3) with n >= 2, got shape {points.shape}")
     layers = _layers(space, points)
-    legs = [leg for a, b in itertools.pairwise(points) for leg in _open_legs(space, a, b, layers, 0)]
+    legs = [leg for a, b in itertools.pairwise(points) for leg in _open_legs(space, a, b, layers)]
     if not legs:
         return points[[0, -1]]
     heights = _cheapest(space, points[0], points[-1], legs, layers, price or _seconds(aircraft), stop)
@@ -76,19 +77,19 @@ def _layers(space: FlightSpace, points: NDArray[np.float64]) -> NDArray[np.float
     return space.origin_m[2] + (indices + 0.5) * space.cell_m
 
 
-def _open_legs(space: FlightSpace, a, b, layers, halvings: int) -> list[tuple]:
+def _open_legs(space: FlightSpace, a, b, layers) -> list[tuple]:
     """(start, end, (k,) at which layers it is clear), the leg halved until each part is clear at some height."""
     if np.hypot(*(b - a)[:2]) < 1e-6:
         return []
     clear = np.array([_clear(space, (a[0], a[1], up), (b[0], b[1], up)) for up in layers])
     if clear.any():
         return [(a, b, clear)]
-    if halvings == _MOST_HALVINGS:
+    if np.hypot(*(b - a)[:2]) < _SHORTEST * space.cell_m:
         raise NoPath(f"the leg from {a.round(1).tolist()} to {b.round(1).tolist()} m is clear at no height")
     middle = (a + b) / 2
     return [
-        *_open_legs(space, a, middle, layers, halvings + 1),
-        *_open_legs(space, middle, b, layers, halvings + 1),
+        *_open_legs(space, a, middle, layers),
+        *_open_legs(space, middle, b, layers),
     ]
 
 
