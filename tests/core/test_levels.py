@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utm.core import FlightSpace, GridPlanner, corners_only, level_legs, pull_string, segment_clear
-from utm.core.levels import _STOP_S
+from utm.core.levels import STOP_S
 from utm.errors import NoPath
 from utm.model import AIRCRAFT_CLASSES
 
@@ -35,7 +35,7 @@ def climbing_s(points) -> float:
         if a[2] != b[2]:
             at_an_end = index in (0, len(points) - 2)
             total += abs(b[2] - a[2]) / (QUAD.climb_m_s if b[2] > a[2] else QUAD.descent_m_s)
-            total += 0.0 if at_an_end else _STOP_S
+            total += 0.0 if at_an_end else STOP_S
     return total
 
 
@@ -130,7 +130,7 @@ def test_no_other_heights_cost_less(seed):
             ends = abs(first - way[0][2]) / (QUAD.climb_m_s if first > way[0][2] else QUAD.descent_m_s)
             ends += abs(way[2][2] - second) / (QUAD.climb_m_s if way[2][2] > second else QUAD.descent_m_s)
             step = abs(second - first) / (QUAD.climb_m_s if second > first else QUAD.descent_m_s)
-            best = min(best, ends + step + (_STOP_S if first != second else 0.0))
+            best = min(best, ends + step + (STOP_S if first != second else 0.0))
     if np.isfinite(best):
         assert climbing_s(points) <= best + 1e-9
 

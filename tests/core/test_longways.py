@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -396,3 +397,17 @@ def test_what_cannot_be_asked_is_refused():
         LongPlanner(lowest.astype(np.int32), highest)
     with pytest.raises(ValueError, match="one shape"):
         LongPlanner(lowest, highest[:3])
+
+
+def test_the_potential_is_written_twice_and_is_one():
+    """The compile cache watches one file, so the two kernels that share it each have a copy."""
+
+    def body(function) -> str:
+        source = inspect.getsource(getattr(function, "py_func", function))
+        code = source[source.index('"""', source.index('"""') + 3) + 3 :]
+        for own, other in (("_COST", "COST"), ("_LAYER", "LAYER"), ("_STATE", "STATE"), ("_NEXT", "NEXT")):
+            code = code.replace(f"n, {own}]", f"n, {other}]")
+        return code.replace("_INFINITE", "INFINITE").replace("& 3 == _CLOSED", "& 3 == 1")
+
+    assert _lazy._CLOSED == 1
+    assert body(_slab._potential) == body(_lazy.to_go)

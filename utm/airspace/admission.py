@@ -306,7 +306,7 @@ def _elsewhere(case: _Case, asked: _Option, met: Sequence[OperationalIntent]):
     """A way around the places of meeting; over windows too large to mark them in, none is looked for."""
     if case.situation.skies.is_long(case.places):
         return
-    columns, _, _ = case.situation.skies.around(case.places)
+    columns = case.situation.skies.columns(case.places)
     around: list[KeepOut] = []
     option = asked
     for _ in range(_MOST_DETOURS):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from utm.airspace.documents import read_wind_levels
 from utm.airspace.space import Skies
 from utm.core import Columns, FlightSpace, layers, lowest_clear
+from utm.core.costs import MOST_FACTOR
 from utm.errors import InputError, StoreError
 from utm.mapping import CityMap
 from utm.model import CALM, PLAIN, Conditions, CostLayer, Datum, LayerKind, Wind
@@ -28,8 +29,6 @@ _OBSTACLES_WITHIN = 2.0
 _OBSTACLE_STEPS = 4
 #: Rows of a layer that are looked up at once.
 _ROWS = 256
-#: As much as a metre may cost, all layers together: more, and the costs of short pieces drown (`utm.core.costs`).
-_MOST_FACTOR = 1e4
 _MOST_WEIGHT = 1000.0
 #: Names are typed, listed and printed.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -241,9 +240,9 @@ def factor_for(conditions: Conditions, skies: Skies, columns: Columns, space: Fl
         return None
     factor = layers.combined(*(_factor(layer, skies, columns, space) for layer in conditions.layers))
     most = float(factor.max())
-    if most > _MOST_FACTOR:
+    if most > MOST_FACTOR:
         raise InputError(
-            f"the cost layers together make a metre cost up to {most:,.0f} metres, {_MOST_FACTOR:,.0f} at most",
+            f"the cost layers together make a metre cost up to {most:,.0f} metres, {MOST_FACTOR:,.0f} at most",
             mend="Enter one of them again with a lower weight; `utm layer list` shows them.",
         )
     return factor

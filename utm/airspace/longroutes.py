@@ -155,7 +155,7 @@ class LongAir:
 
 
 def _check_question(skies: Skies, plan: FlightPlan, conditions: Conditions) -> None:
-    strongest = float(np.hypot(*conditions.wind.velocity_m_s.T).max())
+    strongest = conditions.wind.strongest_m_s
     asked = None
     if plan.objective is not Objective.LENGTH:
         asked = f"the least {plan.objective}"

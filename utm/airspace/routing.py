@@ -89,7 +89,7 @@ def find_route(
     Args:
         zones: those that the flight must stay out of.
         raise_m: fly at least this much higher than the rules ask.
-        around: further parts of the space to keep out of (over the columns of ``skies.around(places)``).
+        around: further parts of the space to keep out of (over ``skies.columns(places)``).
 
     Raises:
         Refusal: a pad or way point from which no legal flight starts, or no way at all.
@@ -169,7 +169,7 @@ def _check_pads(
 ) -> None:
     """Raise Refusal where the rules of themselves forbid a pad or a way point."""
     rules = skies.rules
-    columns, _, _ = skies.around(places)
+    columns = skies.columns(places)
     for place in places:
         for zone, out in zip(zones, outs, strict=True):
             check_zone(columns, place, place.up_m, zone, out)
@@ -186,7 +186,7 @@ def _way(
     skies: Skies, space: FlightSpace, places: tuple[Place, ...], plan: FlightPlan, conditions: Conditions
 ) -> tuple[NDArray[np.float64], int, float]:
     """(corners, voxels tried, cost between the columns) of the best way by all places in order."""
-    columns, _, _ = skies.around(places)
+    columns = skies.columns(places)
     between = [in_flight(space, place) for place in places[1:-1]]
     stations = [column_top(space, places[0]), *between, column_top(space, places[-1])]
     ways = ways_through(space, columns, skies, plan, conditions)
@@ -208,7 +208,7 @@ def _way(
 
 
 def _too_windy(plan: FlightPlan, wind: Wind) -> CannotFly:
-    strongest, allowed = float(np.hypot(*wind.velocity_m_s.T).max()), plan.aircraft.max_airspeed_m_s
+    strongest, allowed = wind.strongest_m_s, plan.aircraft.max_airspeed_m_s
     return CannotFly(
         f"it blows at up to {strongest:.1f} m/s, against which a {plan.aircraft.name} with {allowed:g} m/s through the "
         "air can hold no way",
@@ -235,7 +235,7 @@ def clearances_of(skies: Skies, plan: FlightPlan, places: Sequence[Place], route
     rules = skies.rules
     cruise = rounded(route.points_m, plan.aircraft, route.wind)[1:-1]
     reach = 4 * rules.clearance_m
-    parts = columns_along(skies, cruise, reach) if skies.is_long(places) else [(skies.around(places)[0], cruise)]
+    parts = columns_along(skies, cruise, reach) if skies.is_long(places) else [(skies.columns(places), cruise)]
     found = []
     for columns, part in parts:
         under = height_profile(part, columns)

@@ -46,20 +46,25 @@ class Skies:
         """Edge of a planning voxel: the multiple of the map's cell nearest above 4 m."""
         return self.city_map.resolution_m * max(1, math.ceil(_VOXEL_M / self.city_map.resolution_m - 1e-9))
 
-    def around(
-        self, places: Sequence[Place], grown_m: float = 0.0
-    ) -> tuple[Columns, NDArray[np.float32], NDArray[np.float64]]:
-        """Columns, lowest and highest centre-line height (up, metres) around some places.
+    def columns(self, places: Sequence[Place]) -> Columns:
+        """The ground around some places.
 
         The window is snapped to planning voxels and to steps of 256 m, so that similar flights share it.
-
-        Args:
-            grown_m: keep this much more than the clearance that the rules ask.
         """
         box = self.box(places)
         if box not in self._windows:
             self._windows[box] = self.city_map.window(*box)
-        columns, key = self._windows[box], (*box, grown_m)
+        return self._windows[box]
+
+    def around(
+        self, places: Sequence[Place], grown_m: float = 0.0
+    ) -> tuple[Columns, NDArray[np.float32], NDArray[np.float64]]:
+        """The same, with the lowest and the highest centre-line height (up, metres).
+
+        Args:
+            grown_m: keep this much more than the clearance that the rules ask.
+        """
+        columns, key = self.columns(places), (*self.box(places), grown_m)
         if key not in self._lowest:
             self._lowest[key] = lowest_clear(columns.surface_m, columns.cell_m, self.rules.clearance_m + grown_m)
         highest = columns.terrain_m + (self.rules.ceiling_above_terrain_m - self.rules.half_height_m)
@@ -72,7 +77,7 @@ class Skies:
         if box not in self._long:
             shape = voxel_columns(self.city_map, box, self.cell_m)
             if shape[0] * shape[1] * round(self.cell_m / self.city_map.resolution_m) ** 2 <= _MOST_COLUMNS:
-                terrain = self.around(places)[0].terrain_m
+                terrain = self.columns(places).terrain_m
                 low, high = float(terrain.min()), float(terrain.max())
             else:
                 low, high = self._relief(box, shape)
@@ -109,7 +114,7 @@ class Skies:
         """What a zone takes out of the columns around some places."""
         key = (zone, self.box(places))
         if key not in self._kept_out:
-            self._kept_out[key] = keep_out(zone, self.around(places)[0], self.city_map.frame, self.rules)
+            self._kept_out[key] = keep_out(zone, self.columns(places), self.city_map.frame, self.rules)
         return self._kept_out[key]
 
     def box(self, places: Sequence[Place]) -> Box:

@@ -22,11 +22,9 @@ from utm.core import (
     power_w,
     shorten_by_cost,
 )
+from utm.core.levels import STOP_S
 from utm.errors import CannotFly
 from utm.model import Aircraft, Conditions, FlightPlan, Objective, Wind
-
-#: What stopping for a change of height costs beyond the climb, seconds.
-_STOP_S = 6.0
 
 
 class Ways(Protocol):
@@ -145,8 +143,8 @@ def _stop(aircraft: Aircraft, objective: Objective) -> float:
     """What a stop costs: the seconds, the watt-hours of hovering so long, or the metres it would have flown."""
     match objective:
         case Objective.TIME:
-            return _STOP_S
+            return STOP_S
         case Objective.ENERGY:
-            return _STOP_S * float(power_w(aircraft, 0.0, 0.0)) / 3600.0
+            return STOP_S * float(power_w(aircraft, 0.0, 0.0)) / 3600.0
         case Objective.LENGTH:
-            return _STOP_S * aircraft.cruise_m_s
+            return STOP_S * aircraft.cruise_m_s

@@ -215,7 +215,7 @@ def _less_wind(trial: Trial) -> Relaxation | None:
     except (Refusal, CannotFly):
         return None
     wind = trial.conditions.wind
-    strongest = float(np.hypot(*wind.velocity_m_s.T).max())
+    strongest = wind.strongest_m_s
     # A tenth of a metre per second is as fine as any forecast.
     for tenths in range(math.ceil(strongest * 10.0 - 1e-6) - 1, -1, -1):
         left = tenths / 10.0

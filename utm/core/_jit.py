@@ -11,7 +11,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 #: Never ``fastmath``: it assumes away NaN and infinity, and reorders sums that bounds depend on. ``error_model``
 #: numpy makes a division by zero an infinity instead of an exception that a kernel without the GIL cannot raise well.
@@ -41,3 +41,13 @@ def point(values: object, name: str) -> NDArray[np.float64]:
     if array.shape != (3,) or not np.isfinite(array).all():
         raise ValueError(f"{name} must be three finite numbers, got {values!r}")
     return array
+
+
+def voxel(values: ArrayLike, name: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The indices of a voxel of a volume, or ValueError."""
+    cell = np.asarray(values)
+    if cell.shape != (3,) or cell.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be three integers, got {values!r}")
+    if (cell < 0).any() or (cell >= shape).any():
+        raise ValueError(f"{name} {cell.tolist()} lies outside the volume of {shape} voxels")
+    return int(cell[0]), int(cell[1]), int(cell[2])

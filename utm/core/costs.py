@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core._cheapest import FOUND, NO_WAY, QUEUE_FULL, TOO_DEAR, explore, trace
-from utm.core._jit import read_only
+from utm.core._jit import read_only, voxel
 from utm.core._steps import NEEDS, STEPS, by_octant, direction_rates, dual_vectors, half_costs, step_costs
 from utm.core._walls import walls
 from utm.core.shorten import shorten_by_cost
@@ -36,7 +36,7 @@ from utm.model import Aircraft, Objective
 __all__ = ["STEPS", "CostPath", "CostPlanner", "shorten_by_cost", "step_costs"]
 
 #: A voxel that shall cost more than ten thousand times the length should be blocked; sums of integers stay below 2**62.
-_MOST_FACTOR = 1e4
+MOST_FACTOR = 1e4
 _BITS = 32  # the cheapest step is 2**_BITS units
 _ROOM = 60  # bits for the estimate across the whole volume, and for the dearest step
 
@@ -126,7 +126,7 @@ class CostPlanner:
             NoPath: there is none, or start or goal is blocked. Where only the wind is in the way, it says so.
             ValueError: start or goal is not a voxel of the volume.
         """
-        first, last = self._voxel(start, "start"), self._voxel(goal, "goal")
+        first, last = voxel(start, "start", self.shape), voxel(goal, "goal", self.shape)
         for name, cell in (("start", first), ("goal", last)):
             if self.blocked[cell]:
                 raise NoPath(f"the {name} {cell} is blocked")
@@ -166,7 +166,7 @@ class CostPlanner:
         halves = half_costs(self.aircraft, self.objective, self.cell_m, self._wind)
         free = ~self.blocked
         factors = self._factor[_any_along(free, self._factor.shape)]
-        low, high = factors.min(initial=_MOST_FACTOR), factors.max(initial=1.0)
+        low, high = factors.min(initial=MOST_FACTOR), factors.max(initial=1.0)
         least = halves[_any_along(free, self._wind.shape[:3])].min(axis=0, initial=np.inf)  # (26, 2)
         possible = np.isfinite(least)
         # A step that the wind forbids everywhere needs no bound: any finite one holds.
@@ -246,14 +246,6 @@ class CostPlanner:
             limit="wind",
         )
 
-    def _voxel(self, values: ArrayLike, name: str) -> tuple[int, int, int]:
-        cell = np.asarray(values)
-        if cell.shape != (3,) or cell.dtype.kind not in "iu":
-            raise ValueError(f"{name} must be three integers, got {values!r}")
-        if (cell < 0).any() or (cell >= self.shape).any():
-            raise ValueError(f"{name} {cell.tolist()} lies outside the volume of {self.shape} voxels")
-        return int(cell[0]), int(cell[1]), int(cell[2])
-
     def _cost_of(self, cells: NDArray[np.int32], weighed: bool) -> float:
         """Both halves of every step of a path."""
         halves = np.diff(cells, axis=0) * (self.cell_m / 2)
@@ -301,9 +293,9 @@ def _factors(factor: ArrayLike | None, shape: tuple[int, int, int]) -> NDArray[n
             f"factor of shape {np.shape(factor)} does not fit the volume's {shape}; give columns as (nx, ny, 1)"
         )
     least, most = array.min(), array.max()  # NaN if any is
-    if not (least >= 1.0 and most <= _MOST_FACTOR):
+    if not (least >= 1.0 and most <= MOST_FACTOR):
         raise ValueError(
-            f"factors must be finite and between 1 and {_MOST_FACTOR:g}, got {least:g} to {most:g}: 1 is what is "
+            f"factors must be finite and between 1 and {MOST_FACTOR:g}, got {least:g} to {most:g}: 1 is what is "
             f"wanted most, so divide by the least; block what must not be entered at all"
         )
     return read_only(array)

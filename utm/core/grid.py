@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core._astar import COSTS, LONGEST, NO_WAY, QUERIES, TOO_LONG, explore, trace
+from utm.core._jit import voxel
 from utm.core._moves import moves
 from utm.core._walls import SPAN, walls
 from utm.errors import NoPath
@@ -104,19 +105,11 @@ class GridPlanner:
             NoPath: there is none, or start or goal is blocked.
             ValueError: start or goal is not a voxel of the volume.
         """
-        first, last = self._voxel(start, "start"), self._voxel(goal, "goal")
+        first, last = voxel(start, "start", self.shape), voxel(goal, "goal", self.shape)
         for name, (x, y, z) in (("start", first), ("goal", last)):
             if self.walls[x + 1, y + 1, z // SPAN] >> (z % SPAN + 1) & 1:
                 raise NoPath(f"the {name} ({x}, {y}, {z}) is blocked")
         return self._search(first, last)
-
-    def _voxel(self, values: ArrayLike, name: str) -> tuple[int, int, int]:
-        cell = np.asarray(values)
-        if cell.shape != (3,) or cell.dtype.kind not in "iu":
-            raise ValueError(f"{name} must be three integers, got {values!r}")
-        if (cell < 0).any() or (cell >= self.shape).any():
-            raise ValueError(f"{name} {cell.tolist()} lies outside the volume of {self.shape} voxels")
-        return int(cell[0]), int(cell[1]), int(cell[2])
 
     def _search(self, start: tuple[int, int, int], goal: tuple[int, int, int]) -> GridPath:
         with self._workspace() as space:

@@ -21,7 +21,7 @@ from utm.errors import NoPath
 from utm.model import Aircraft
 
 #: What a step costs beyond its height over its speed: a stop before it, another one after it (seconds).
-_STOP_S = 6.0
+STOP_S = 6.0
 #: A leg that is clear at no height is halved until its parts are shorter than this share of a voxel: less than ways
 #: keep off what is blocked (`utm.core.sight.KEEP_OFF`), and far more than the length of a leg that is none.
 _SHORTEST = KEEP_OFF / 4
@@ -32,7 +32,7 @@ Price = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 
 def level_legs(
-    space: FlightSpace, points_m: ArrayLike, aircraft: Aircraft, *, price: Price | None = None, stop: float = _STOP_S
+    space: FlightSpace, points_m: ArrayLike, aircraft: Aircraft, *, price: Price | None = None, stop: float = STOP_S
 ) -> NDArray[np.float64]:
     """The same way over the ground in level legs, with vertical steps between them, all proven clear.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core._jit import point
-from utm.core.sight import segment_clear
+from utm.core.sight import path_of, segment_clear
 
 if TYPE_CHECKING:
     from utm.core.costs import CostPlanner
@@ -40,12 +40,7 @@ def shorten_by_cost(planner: CostPlanner, cells: ArrayLike, start: ArrayLike, go
         ValueError: start or goal is not in the first or last voxel, or the path is not clear.
     """
     first, last = point(start, "start"), point(goal, "goal")
-    path = np.asarray(cells)
-    if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0 or path.dtype.kind not in "iu":
-        raise ValueError(f"cells must be integers (n, 3) with n >= 1, got {path.dtype} of shape {path.shape}")
-    for name, end, cell in (("start", first, path[0]), ("goal", last, path[-1])):
-        if ((end < cell) | (end > cell + 1)).any():
-            raise ValueError(f"the {name} {end.tolist()} does not lie in voxel {cell.tolist()} of the path")
+    path = path_of(cells, first, last)
     corners = _without_repeats([first, *(path + 0.5), last])
     for a, b in itertools.pairwise(corners):
         if not segment_clear(planner.blocked, a, b):

@@ -129,12 +129,7 @@ def corners_of(
 ) -> NDArray[np.float64]:
     """The centres of the cells of a path (m, 3) with its ends, each of which sees the next; only the ends, if they see
     each other. Errors as `pull_string`."""
-    path = np.asarray(cells)
-    if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0 or path.dtype.kind not in "iu":
-        raise ValueError(f"cells must be integers (n, 3) with n >= 1, got {path.dtype} of shape {path.shape}")
-    for name, end, cell in (("start", first, path[0]), ("goal", last, path[-1])):
-        if ((end < cell) | (end > cell + 1)).any():
-            raise ValueError(f"the {name} {end.tolist()} does not lie in voxel {cell.tolist()} of the path")
+    path = path_of(cells, first, last)
     if sees(sight, first, last):
         return np.stack([first, last])
     corners = path.astype(np.float64) + 0.5
@@ -150,6 +145,17 @@ def corners_of(
     if broken >= 0:
         raise ValueError(f"the path is not clear between {corners[broken].tolist()} and {corners[broken + 1].tolist()}")
     return corners
+
+
+def path_of(cells: ArrayLike, first: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.integer]:
+    """The cells of a path (n, 3) with a point in its first and one in its last cell, or ValueError."""
+    path = np.asarray(cells)
+    if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0 or path.dtype.kind not in "iu":
+        raise ValueError(f"cells must be integers (n, 3) with n >= 1, got {path.dtype} of shape {path.shape}")
+    for name, end, cell in (("start", first, path[0]), ("goal", last, path[-1])):
+        if ((end < cell) | (end > cell + 1)).any():
+            raise ValueError(f"the {name} {end.tolist()} does not lie in voxel {cell.tolist()} of the path")
+    return path
 
 
 def _volume(blocked: NDArray[np.bool_]) -> NDArray[np.bool_]:

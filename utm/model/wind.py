@@ -39,6 +39,11 @@ class Wind:
         """The same wind everywhere."""
         return cls(np.zeros(1), np.array([[east_m_s, north_m_s]]))
 
+    @property
+    def strongest_m_s(self) -> float:
+        """The highest speed at any height: the strength of a linear wind is convex, so it is at one of the levels."""
+        return float(np.hypot(*self.velocity_m_s.T).max())
+
     def at(self, up_m: ArrayLike) -> NDArray[np.float64]:
         """Wind (..., 2) at heights (...)."""
         up = np.asarray(up_m, np.float64)

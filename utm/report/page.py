@@ -17,6 +17,7 @@ import numpy as np
 
 from utm.report.figures import Check, FlightFigures, Pair, checks, flight_figures, pairs
 from utm.report.flown import Flown, FlownFlight
+from utm.report.templates import template_environment
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -161,13 +162,7 @@ def _picture(file: str | Path | None, alt: str) -> Picture | None:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("utm.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     environment.filters.update(utc=_utc, clock=_clock, iso=_iso, signed=_signed)
     environment.globals.update(duration=_duration, share=_share)
     return environment.get_template("report.html.j2")

@@ -21,6 +21,7 @@ from utm.model import GeoZone
 from utm.report.canvas import DANGER, SURFACE, TERRAIN
 from utm.report.plan_picture import box_around
 from utm.report.route_picture import HEIGHTS, heights_shown, subtitle
+from utm.report.templates import template_environment
 from utm.report.way import Cut, Way, cut_along, zone_limits, zone_outline
 
 _MARGIN_M = 320.0
@@ -168,11 +169,5 @@ def _plain(document: dict[str, Any]) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("utm.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     return environment.get_template("route.html.j2")
