@@ -28,7 +28,7 @@ from utm.airspace.routing import Route, clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.volumes import volumes_of
 from utm.airspace.why import why_not
-from utm.airspace.zones import active_intervals, in_the_way, zone_hash
+from utm.airspace.zones import DAY_S, active_intervals, in_the_way, zone_hash
 from utm.core import (
     Columns,
     KeepOut,
@@ -54,7 +54,6 @@ from utm.model import (
     Waypoint,
 )
 
-_DAY_S = 86400.0
 #: Bounds of the searches below: counts, never clocks, so that a decision can be replayed.
 _MOST_DELAYS = 200
 _MOST_HEIGHTS = 8
@@ -356,7 +355,7 @@ def _near(line_m: NDArray[np.float64], columns: Columns, reach_m: float) -> NDAr
 
 def _with_later_alternative(case: _Case, asked: _Option, reasons: tuple[Reason, ...]) -> Decision:
     plan = case.plan
-    option = _later(case, asked, plan.latest_departure_s + _DAY_S)
+    option = _later(case, asked, plan.latest_departure_s + DAY_S)
     if option is None:
         return Decision(plan, None, reasons)
     wait = option.departure_s - plan.earliest_departure_s
@@ -381,7 +380,7 @@ def _refused(case: _Case, error: Refusal | CannotFly, departure_s: float) -> Dec
         situation.conditions,
         error,
         departure_s=departure_s,
-        later=in_the_way(situation.zones, plan, departure_s, plan.latest_departure_s + _DAY_S),
+        later=in_the_way(situation.zones, plan, departure_s, plan.latest_departure_s + DAY_S),
     )
     reason = Reason(found.code, found.sentence)
     if "_IN_ZONE" in found.code or found.code == "ZONES_CLOSE":
@@ -411,9 +410,9 @@ def _zone_ends(case: _Case) -> list[tuple[float, GeoZone]]:
     start = max(case.plan.earliest_departure_s, case.situation.now_s)
     ends = [
         (finish, zone)
-        for zone in in_the_way(case.situation.zones, case.plan, start, start + _DAY_S)
-        for begin, finish in active_intervals(zone, start, start + _DAY_S)
-        if finish < start + _DAY_S
+        for zone in in_the_way(case.situation.zones, case.plan, start, start + DAY_S)
+        for begin, finish in active_intervals(zone, start, start + DAY_S)
+        if finish < start + DAY_S
     ]
     return sorted(ends, key=lambda pair: pair[0])
 

@@ -28,7 +28,7 @@ from utm.airspace.routing import clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.store import Event, Stale, Store
 from utm.airspace.why import why_not
-from utm.airspace.zones import active_intervals, check_zone, in_the_way, keep_out, outline_m
+from utm.airspace.zones import DAY_S, active_intervals, check_zone, in_the_way, keep_out, outline_m
 from utm.core import Judgement, judge
 from utm.errors import CannotFly, InputError, MapError, StateError, StoreError, ZoneError
 from utm.frames import check_lonlat
@@ -218,13 +218,15 @@ class Airspace:
         places = resolve(self.city_map, plan)
         # Every zone that could be in force while it flies.
         window = (plan.earliest_departure_s, plan.earliest_departure_s + plan.aircraft.endurance_s)
-        zones = in_the_way(self._store.situation()[1], plan, *window)
+        every = self._store.situation()[1]
+        zones = in_the_way(every, plan, *window)
         conditions = self.conditions if wind is None else dataclasses.replace(self.conditions, wind=wind)
         try:
             route = find_route(self._skies, plan, places, zones, conditions)
         except (Refusal, CannotFly) as error:
             departure_s = plan.earliest_departure_s
-            found = why_not(self._skies, plan, places, zones, conditions, error, departure_s=departure_s)
+            later = in_the_way(every, plan, departure_s, plan.latest_departure_s + DAY_S)
+            found = why_not(self._skies, plan, places, zones, conditions, error, departure_s=departure_s, later=later)
             raise Refusal(found.code, found.sentence, found.relaxation) from error
         line = route.timed(plan, plan.earliest_departure_s)
         return RouteAnswer(plan, route, line, clearances_of(self._skies, plan, places, route), conditions)

@@ -18,7 +18,7 @@ from utm.errors import ZoneError
 from utm.frames import LocalFrame
 from utm.model import Datum, FlightPlan, GeoZone, Restriction, RuleSet
 
-_DAY_S = 86400.0
+DAY_S = 86400.0
 #: An edge is straight in longitude and latitude (GeoJSON), hence curved in the map: cut into pieces of this many
 #: degrees, it is off by less than a centimetre.
 _EDGE_DEG = 0.005
@@ -86,8 +86,8 @@ def active_intervals(zone: GeoZone, start_s: float, end_s: float) -> list[tuple[
     if not zone.periods:
         return [(lowest, highest)]
     local = zoneinfo.ZoneInfo(zone.timezone)
-    day = datetime.datetime.fromtimestamp(lowest - _DAY_S, local).date()
-    last = datetime.datetime.fromtimestamp(highest + _DAY_S, local).date()
+    day = datetime.datetime.fromtimestamp(lowest - DAY_S, local).date()
+    last = datetime.datetime.fromtimestamp(highest + DAY_S, local).date()
     found: list[tuple[float, float]] = []
     while day <= last:
         for period in zone.periods:
