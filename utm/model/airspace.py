@@ -40,6 +40,25 @@ class RuleSet:
     """A pad counts as taken this long before take-off and after landing."""
 
 
+class Role(enum.StrEnum):
+    """In what capacity somebody asks something of the airspace."""
+
+    OPERATOR = "operator"
+    """Files, changes and ends the flights of its own."""
+    CITY = "city"
+    """Enters zones and works, watches, ends anything."""
+    RESCUE = "rescue"
+    """Files flights of priority, and closes volumes at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. Taken at its word: whoever speaks for an airspace to the outside makes sure of it."""
+
+    name: str
+    role: Role
+
+
 class Restriction(enum.StrEnum):
     """What a geo-zone asks (EUROCAE ED-269)."""
 
@@ -110,6 +129,71 @@ class Change:
     """How much later the flight arrives than it would have as asked."""
 
 
+class LimitKind(enum.StrEnum):
+    """What an approval keeps away from."""
+
+    CEILING = "ceiling"
+    """Room between the corridor's top and the ceiling over the terrain; 0 is needed."""
+    TERRAIN = "terrain"
+    """Distance in space from the centre line between the columns to the ground; the rules' clearance is needed."""
+    OBSTACLE = "obstacle"
+    """The same to anything that the survey saw on the ground or above it."""
+    UNKNOWN = "unknown"
+    """The same to anything that may stand where the survey saw nothing."""
+    ZONE = "zone"
+    """Horizontal distance from the centre line to a zone in force, while the corridor shares a height with it; the
+    half-width is needed."""
+    PAD = "pad"
+    """How much lower than allowed the highest thing around a pad stands; 0 is needed."""
+    SEPARATION = "separation"
+    """Horizontal distance between two centre lines, at times within both tolerances, while they are too near
+    vertically; the room of both corridors, both tubes and the separation are needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One line of a certificate: the least that was found of something, where and when."""
+
+    kind: LimitKind
+    subject: str
+    """``id@hash`` of a zone, ``id@ovn`` of a neighbour, ``origin`` or ``destination``; empty otherwise."""
+    found_m: float
+    """A lower bound of the true value, and at most a millimetre below it."""
+    needed_m: float
+    at_s: float
+    """When the flight is there (Unix seconds, on its centre line)."""
+    at_m: tuple[float, float, float]
+    """Where the flight is then: metres east, north, up."""
+
+    @property
+    def margin_m(self) -> float:
+        """By how much it holds; negative when it does not."""
+        return self.found_m - self.needed_m
+
+
+class WayOutKind(enum.StrEnum):
+    """What a drone does of its own accord when something fails."""
+
+    RETURN = "return"
+    LAND = "land"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WayOut:
+    """The room that a failsafe would use, for as long as it might be used."""
+
+    kind: WayOutKind
+    from_s: float
+    """The failsafe may begin at any moment from here ..."""
+    until_s: float
+    """... to here, with the flight on its centre line."""
+    corridor: Corridor
+    """Where the drone then is, from first to last; disjoint from every granted corridor when it was granted."""
+    site_m: tuple[float, float, float]
+    """Where it comes to the ground, metres east, north, up; of a hold, where it waits."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OperationalIntent:
     """What the airspace granted, and what it was judged against."""
@@ -129,13 +213,19 @@ class OperationalIntent:
     zones: tuple[str, ...]
     """``id@hash`` of every zone that the airspace had when it was judged, in force at that time or not."""
     neighbours: tuple[str, ...]
-    """``id@ovn`` of every live intent that it was judged against."""
+    """``id@ovn`` of every live intent near enough in space and time to matter; ``judged`` names all others."""
     clearances: Mapping[str, float]
     """What was found: ``obstacle_m`` (least distance to any object between the columns), ``floor_m`` (least height of
     the corridor's underside over the surface), ``ceiling_m`` (least room left under the ceiling), ``separation_m``
     (least horizontal distance to a neighbour's centre line while both share a height band; absent without one)."""
     conditions: str = ""
     """Short content hash of the forecast and the cost layers that its way was chosen by."""
+    limits: tuple[Limit, ...] = ()
+    """Its certificate, line by line: what it keeps from everything near, where and when."""
+    judged: tuple[int, str] = (0, "")
+    """Sequence number and digest of the last entry of the airspace's log that it was judged against."""
+    ways_out: tuple[WayOut, ...] = ()
+    """Where its drone goes when something fails."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
