@@ -228,6 +228,18 @@ class OperationalIntent:
     """Where its drone goes when something fails."""
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the airspace hands back for every request: the entry of its log that holds request and answer."""
+
+    seq: int
+    """Sequence number of the entry."""
+    digest: str
+    """SHA-256 (hex) over the entry and the digest of the one before, hence over the whole log up to it."""
+    signature: str
+    """The airspace's Ed25519 signature (hex) of the digest."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """The answer to a plan: the intent, or the reasons and the nearest thing that would be granted."""
@@ -243,6 +255,8 @@ class Decision:
     alternative_change: Change | None = None
     """How the alternative differs."""
     details: Mapping[str, object] = field(default_factory=dict)
+    receipt: Receipt | None = None
+    """Where it stands in the airspace's log; None while it is only worked out."""
 
     @property
     def approved(self) -> bool:
