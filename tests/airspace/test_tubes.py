@@ -10,7 +10,9 @@ import numpy as np
 
 from tests.airspace.conftest import plan
 from tests.oracles.motion import flown
-from utm.airspace.admission import Situation, decide, ovn_of
+from utm.airspace.admission import decide
+from utm.airspace.granting import ovn_of
+from utm.airspace.situation import OfIntents, Situation
 from utm.airspace.space import Skies
 from utm.airspace.store import intent_document, intent_from
 from utm.core import corners_only, in_conflict
@@ -54,9 +56,9 @@ def test_a_neighbour_with_a_wider_tube_is_given_more_room(airspace, town):
     second = airspace.submit(plan(town, "two", ("south", "east")))
     assert second.change is None
     skies, wish = Skies(town, airspace.rules), second.plan
-    assert decide(Situation(skies, (), (first,), airspace.clock()), wish).change is None
+    assert decide(Situation(skies, (), airspace.clock(), traffic=OfIntents((first,))), wish).change is None
     wide = dataclasses.replace(first, corridor=dataclasses.replace(first.corridor, tube=Tube(900.0, 500.0)))
-    decision = decide(Situation(skies, (), (wide,), airspace.clock()), wish)
+    decision = decide(Situation(skies, (), airspace.clock(), traffic=OfIntents((wide,))), wish)
     assert not decision.approved or decision.change is not None
     assert decision.reasons[0].code == "CONFLICT"
     assert ovn_of(wide) != ovn_of(first)

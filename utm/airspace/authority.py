@@ -18,13 +18,15 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike
 
-from utm.airspace.admission import Situation, decide, ovn_of
+from utm.airspace.admission import decide
 from utm.airspace.answer import RouteAnswer
 from utm.airspace.conditions import conditions_document, conditions_from, keep_values, read_layer
 from utm.airspace.documents import zone_feature
+from utm.airspace.granting import ovn_of
 from utm.airspace.places import Refusal, resolve
 from utm.airspace.publish import decision_document
 from utm.airspace.routing import clearances_of, find_route
+from utm.airspace.situation import OfIntents, Situation
 from utm.airspace.space import Skies
 from utm.airspace.store import Event, Stale, Store
 from utm.airspace.why import why_not
@@ -190,7 +192,7 @@ class Airspace:
             if self._store.intent(plan.id) is not None:
                 raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
             now = self.clock()
-            decision = decide(Situation(self._skies, zones, intents, now, self.conditions), plan)
+            decision = decide(Situation(self._skies, zones, now, self.conditions, OfIntents(intents)), plan)
             document = decision_document(self.city_map, decision)
             with contextlib.suppress(Stale):
                 self._store.record(now, "decision", plan.id, document, revision=revision, intent=decision.intent)

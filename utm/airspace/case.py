@@ -1,0 +1,167 @@
+"""One plan before one situation: ways at departure times, and whom they meet."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utm.airspace.places import Place
+from utm.airspace.routing import Route, find_route
+from utm.airspace.situation import Situation
+from utm.airspace.zones import in_the_way
+from utm.core import KeepOut, closest_approach, forbidden_delays, least_delay
+from utm.core.conflict import MARGIN_S
+from utm.model import Corridor, FlightPlan, GeoZone, OperationalIntent, RuleSet, Trajectory
+
+#: Bound of the search for a delay: a count, never a clock, so that a decision can be replayed.
+MOST_DELAYS = 200
+#: How far ahead neighbours are looked for first when a delay is sought, and by how much farther each time after.
+_WINDOW_S = 600.0
+_WIDER = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """A way and a time, and the room that it would take."""
+
+    route: Route
+    corridor: Corridor
+
+    @property
+    def line(self) -> Trajectory:
+        """The way, timed."""
+        return self.corridor.centre_line
+
+    @property
+    def departure_s(self) -> float:
+        """When it leaves its pad (Unix seconds)."""
+        return self.corridor.centre_line.start_s
+
+
+class Case:
+    """One plan before one situation, with the ways found so far."""
+
+    def __init__(self, situation: Situation, plan: FlightPlan, places: tuple[Place, ...]) -> None:
+        self.situation, self.plan, self.places = situation, plan, places
+        self._routes: dict[tuple, Route] = {}
+        #: What the last way was kept out of, also when there was none.
+        self.closed: tuple[GeoZone, ...] = ()
+
+    @property
+    def rules(self) -> RuleSet:
+        """Those of the skies."""
+        return self.situation.skies.rules
+
+    def free_flight(self, departure_s: float, *, raise_m: float = 0.0, around: tuple[KeepOut, ...] = ()) -> Option:
+        """The way at a departure time, around the zones in force while it is flown, neighbours ignored.
+
+        Which zones count depends on how long the flight takes, and that on the zones; the set only grows, so this ends.
+
+        Raises:
+            Refusal, CannotFly: as `find_route`.
+        """
+        tolerance = self.rules.time_tolerance_s
+        blocking: frozenset[str] = frozenset()
+        duration = 0.0
+        while True:
+            window = (departure_s - tolerance, departure_s + duration + tolerance)
+            zones = in_the_way(self.situation.zones, self.plan, *window)
+            grown = blocking | {zone.id for zone in zones}
+            key = (grown, raise_m, tuple(id(part) for part in around))
+            if key not in self._routes:
+                self.closed = tuple(zone for zone in self.situation.zones if zone.id in grown)
+                self._routes[key] = find_route(
+                    self.situation.skies,
+                    self.plan,
+                    self.places,
+                    self.closed,
+                    self.situation.conditions,
+                    raise_m=raise_m,
+                    around=around,
+                )
+            route = self._routes[key]
+            if duration > 0.0 and grown == blocking:
+                return Option(route, self._corridor(route, departure_s))
+            blocking, duration = grown, max(duration, route.flight_s)
+
+    def _corridor(self, route: Route, departure_s: float) -> Corridor:
+        rules = self.rules
+        return Corridor(
+            route.timed(self.plan, departure_s),
+            rules.half_width_m,
+            rules.half_height_m,
+            rules.half_height_m,
+            rules.time_tolerance_s,
+            rules.pad_hold_s,
+            route.tube,
+        )
+
+    def near(self, option: Option, *, later_s: float = 0.0) -> tuple[OperationalIntent, ...]:
+        """The live intents that an option might meet, at any delay up to ``later_s``."""
+        return self.situation.traffic.near(option.corridor, later_s=later_s)
+
+    def forbidden(self, option: Option, neighbour: OperationalIntent) -> NDArray[np.float64]:
+        """(k, 2) delays of a flight at which it comes too near to a neighbour, time tolerances not yet added."""
+        occupied = option.corridor.occupied
+        return forbidden_delays(neighbour.corridor.occupied, occupied, *self.apart(option, neighbour))
+
+    def apart(self, option: Option, neighbour: OperationalIntent) -> tuple[float, float]:
+        """How far the two centre lines must be apart, horizontally or else vertically (metres): the room of both
+        corridors, the tubes of what is flown around both lines, and the separation."""
+        rules, own, other = self.rules, option.corridor, neighbour.corridor
+        room = max(own.below_m + other.above_m, other.below_m + own.above_m)
+        across, up = own.tube.horizontal_m + other.tube.horizontal_m, own.tube.vertical_m + other.tube.vertical_m
+        return (
+            own.half_width_m + other.half_width_m + across + rules.separation_horizontal_m,
+            room + up + rules.separation_vertical_m,
+        )
+
+    def tolerance(self, option: Option, neighbour: OperationalIntent) -> float:
+        """How much the two together may be off their times (seconds)."""
+        return option.corridor.time_tolerance_s + neighbour.corridor.time_tolerance_s
+
+    def met(self, option: Option) -> tuple[OperationalIntent, ...]:
+        """The neighbours that a flight would come too near to."""
+        return tuple(
+            other
+            for other in self.near(option)
+            if least_delay(self.forbidden(option, other), self.tolerance(option, other)) > 0.0
+        )
+
+    def wait(self, option: Option, limit_s: float = math.inf) -> float:
+        """The least further delay (whole seconds) after which a flight meets no neighbour; 0 when it meets none now.
+
+        Exact up to ``limit_s``; beyond it, more than that. Neighbours are looked for in windows of time that grow,
+        and a delay counts once it lies within the window.
+        """
+        window, delay, tries = _WINDOW_S, 0.0, 0
+        parts: dict[str, tuple[NDArray[np.float64], float]] = {}
+        while True:
+            for other in self.near(option, later_s=min(window, limit_s)):
+                if other.id not in parts:
+                    parts[other.id] = (self.forbidden(option, other), self.tolerance(option, other))
+            while True:
+                # Each neighbour asks for its own least delay beyond the present one; the largest is tried next.
+                asked = (least_delay(shifts - delay, tolerance) for shifts, tolerance in parts.values())
+                needed = max(asked, default=0.0)
+                if needed == 0.0 or delay > limit_s:
+                    break
+                delay, tries = math.ceil(delay + needed), tries + 1
+                if tries == MOST_DELAYS:
+                    return math.inf
+            if delay <= window or delay > limit_s:
+                return delay
+            window = max(window * _WIDER, delay)
+
+    def meeting(self, option: Option, neighbour: OperationalIntent) -> tuple[float, float]:
+        """Least horizontal distance to a neighbour while too near vertically, and when; (inf, nan) if never."""
+        return closest_approach(
+            option.corridor.occupied,
+            neighbour.corridor.occupied,
+            self.apart(option, neighbour)[1],
+            # Forbidden delays are widened by a hair: whoever is `met` by that hair must be found here, too.
+            self.tolerance(option, neighbour) + 2 * MARGIN_S,
+        )

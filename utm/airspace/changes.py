@@ -1,0 +1,115 @@
+"""Three kinds of change that keep a flight from its neighbours: a later start, another height, another way."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utm.airspace.case import MOST_DELAYS, Case, Option
+from utm.airspace.places import Refusal
+from utm.core import Columns, KeepOut
+from utm.errors import CannotFly
+from utm.model import OperationalIntent
+
+#: Bounds of the searches below: counts, never clocks, so that a decision can be replayed.
+_MOST_HEIGHTS = 8
+_MOST_DETOURS = 6
+#: Of a neighbour's way, this much before and after the meeting is kept out of when another way is sought.
+_MEETING_S = 45.0
+
+
+def later(case: Case, asked: Option, latest_s: float) -> Option | None:
+    """The first whole second from the asked departure on, not after ``latest_s``, at which the flight meets nobody."""
+    departure = asked.departure_s
+    for _ in range(MOST_DELAYS):
+        try:
+            option = case.free_flight(departure)
+        except (Refusal, CannotFly):
+            return None
+        wait = case.wait(option, latest_s - departure)
+        departure += wait
+        if departure > latest_s:
+            return None
+        if wait == 0.0:
+            return option
+        # The zones in force may have changed meanwhile, and with them the way: look again from there.
+    return None
+
+
+def higher(case: Case, asked: Option) -> Iterator[tuple[str, Option, str]]:
+    """The least height, in steps of a planning voxel, that passes over everybody: (kind, option, sentence) or none."""
+    cell = case.situation.skies.cell_m
+    metres, option = 0.0, asked
+    for _ in range(_MOST_HEIGHTS):
+        needed = max((_missing_height(case, option, other) for other in case.met(option)), default=0.0)
+        if needed == 0.0:
+            yield "height", option, f"Flies {metres:.0f} m higher."
+            return
+        metres += math.ceil(needed / cell) * cell
+        try:
+            option = case.free_flight(asked.departure_s, raise_m=metres)
+        except (Refusal, CannotFly):
+            return
+
+
+def _missing_height(case: Case, option: Option, other: OperationalIntent) -> float:
+    """How much higher a flight would have to be where it meets a neighbour to pass over it (metres, above 0)."""
+    _, when = case.meeting(option, other)
+    above = float(option.line.at(when)[2] - other.corridor.centre_line.at(when)[2])
+    return max(case.apart(option, other)[1] - above, case.situation.skies.cell_m)
+
+
+def elsewhere(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> Iterator[tuple[str, Option, str]]:
+    """A way around the places of meeting; over windows too large to mark them in, none is looked for."""
+    if case.situation.skies.is_long(case.places):
+        return
+    columns = case.situation.skies.columns(case.places)
+    around: list[KeepOut] = []
+    option = asked
+    for _ in range(_MOST_DETOURS):
+        around += [_meeting_place(case, columns, option, other) for other in met]
+        try:
+            option = case.free_flight(asked.departure_s, around=tuple(around))
+        except (Refusal, CannotFly):
+            return
+        met = case.met(option)
+        if not met:
+            top = option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max()
+            height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
+            lengths = f"{option.route.length_m:.0f} m instead of {asked.route.length_m:.0f} m"
+            yield "route", option, f"Flies another way: {lengths}{height}."
+            return
+
+
+def _meeting_place(case: Case, columns: Columns, option: Option, other: OperationalIntent) -> KeepOut:
+    """The part of a neighbour's corridor around the meeting, for as wide as the two must be apart."""
+    _, when = case.meeting(option, other)
+    track = other.corridor.centre_line
+    reach = case.tolerance(option, other) + _MEETING_S
+    start, end = np.clip((when - reach, when + reach), track.start_s, track.end_s)
+    inner = (track.t_s > start) & (track.t_s < end)
+    points = np.vstack([track.at(start), track.enu_m[inner], track.at(end)])
+    horizontal, vertical = case.apart(option, other)
+    return KeepOut(
+        _near(points[:, :2], columns, horizontal + columns.cell_m),
+        np.full(columns.terrain_m.shape, points[:, 2].min() - vertical),
+        np.full(columns.terrain_m.shape, points[:, 2].max() + vertical),
+    )
+
+
+def _near(line_m: NDArray[np.float64], columns: Columns, reach_m: float) -> NDArray[np.bool_]:
+    """Which columns lie within ``reach_m`` of a line over the ground."""
+    nx, ny = columns.terrain_m.shape
+    east = (columns.origin_m[0] + (np.arange(nx) + 0.5) * columns.cell_m)[:, None]
+    north = (columns.origin_m[1] + (np.arange(ny) + 0.5) * columns.cell_m)[None, :]
+    near = np.zeros((nx, ny), np.bool_)
+    for (ae, an), (be, bn) in itertools.pairwise(line_m):
+        square = (be - ae) ** 2 + (bn - an) ** 2
+        share = ((east - ae) * (be - ae) + (north - an) * (bn - an)) / square if square > 0 else np.zeros((nx, ny))
+        share = np.clip(share, 0.0, 1.0)
+        near |= np.hypot(east - ae - share * (be - ae), north - an - share * (bn - an)) <= reach_m
+    return near

@@ -1,0 +1,170 @@
+"""A wish that breaks a rule of its own accord: why, what would open a way, the nearest plan that would be granted."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from utm.airspace.answer import relaxation_document
+from utm.airspace.case import Case, Option
+from utm.airspace.changes import later
+from utm.airspace.granting import intent_of
+from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, resolve
+from utm.airspace.why import why_not
+from utm.airspace.zones import DAY_S, active_intervals, in_the_way
+from utm.errors import CannotFly, PlanError
+from utm.model import Change, Datum, Decision, FlightPlan, GeoZone, Reason, Waypoint
+
+#: Bound of the search for another landing: a count, never a clock, so that a decision can be replayed.
+_MOST_LANDINGS = 24
+#: How far a delivery may be moved to become possible.
+_LANDING_WITHIN_M = 600.0
+#: How long an alternative after a zone stays open, where the wish itself would be over by then.
+_OPEN_FOR_S = 600.0
+
+
+def refused(case: Case, error: Refusal | CannotFly, departure_s: float) -> Decision:
+    """The wish breaks a rule of its own accord: the reason, what would open a way, and the nearest plan that would be
+    granted."""
+    plan, situation = case.plan, case.situation
+    found = why_not(
+        situation.skies,
+        plan,
+        case.places,
+        case.closed,
+        situation.conditions,
+        error,
+        departure_s=departure_s,
+        later=in_the_way(situation.zones, plan, departure_s, plan.latest_departure_s + DAY_S),
+    )
+    reason = Reason(found.code, found.sentence)
+    if "_IN_ZONE" in found.code or found.code == "ZONES_CLOSE":
+        waited = _when_open(case)
+        if waited is not None:
+            late = waited.departure_s - plan.earliest_departure_s
+            change = Change("delay", f"Departs {late:.0f} s later, when the zone is over.", late)
+            return Decision(plan, intent_of(case, waited), (reason,), change)
+    nearest = None
+    if found.code.startswith("DESTINATION_"):
+        nearest = _other_landing(case)
+    if nearest is None and ("_IN_ZONE" in found.code or found.code == "ZONES_CLOSE"):
+        nearest = _after_the_zone(case)
+    alternative, change = nearest or (None, None)
+    return Decision(
+        plan,
+        None,
+        (reason,),
+        alternative=alternative,
+        alternative_change=change,
+        details={} if found.relaxation is None else {"relaxation": relaxation_document(found.relaxation)},
+    )
+
+
+def _zone_ends(case: Case) -> list[tuple[float, GeoZone]]:
+    """When, within a day, zones that stand in the plan's way end or pause: (Unix seconds, zone), earliest first."""
+    start = max(case.plan.earliest_departure_s, case.situation.now_s)
+    ends = [
+        (finish, zone)
+        for zone in in_the_way(case.situation.zones, case.plan, start, start + DAY_S)
+        for begin, finish in active_intervals(zone, start, start + DAY_S)
+        if finish < start + DAY_S
+    ]
+    return sorted(ends, key=lambda pair: pair[0])
+
+
+def _when_open(case: Case) -> Option | None:
+    """The first departure within the plan's window at which the zones that forbid it are over and it meets nobody."""
+    latest = case.plan.latest_departure_s
+    for finish, _zone in _zone_ends(case):
+        departure = float(math.ceil(finish + case.rules.time_tolerance_s))
+        if departure > latest:
+            return None
+        try:
+            asked = case.free_flight(departure)
+        except (Refusal, CannotFly):
+            continue
+        if (option := later(case, asked, latest)) is not None:
+            return option
+    return None
+
+
+def _after_the_zone(case: Case) -> tuple[FlightPlan, Change] | None:
+    """The same flight, departing as soon as the zones that forbid it have ended, within a day."""
+    for finish, _zone in _zone_ends(case):
+        departure = float(math.ceil(finish + case.rules.time_tolerance_s))
+        latest = max(departure + _OPEN_FOR_S, case.plan.latest_departure_s)
+        moved = dataclasses.replace(case.plan, earliest_departure_s=departure, latest_departure_s=latest)
+        if (granted := _as_asked(case, moved)) is not None:
+            wait = granted.earliest_departure_s - case.plan.earliest_departure_s
+            return granted, Change("delay", f"Would be granted {wait:.0f} s later, when the zone is over.", wait)
+    return None
+
+
+def _as_asked(case: Case, candidate: FlightPlan) -> FlightPlan | None:
+    """The candidate, at the first time within its window at which it is granted as it stands; None if there is none."""
+    try:
+        fresh = Case(case.situation, candidate, resolve(case.situation.skies.city_map, candidate))
+        asked = fresh.free_flight(max(candidate.earliest_departure_s, math.ceil(case.situation.now_s)))
+    except (PlanError, Refusal, CannotFly):
+        return None
+    option = later(fresh, asked, candidate.latest_departure_s)
+    return None if option is None else dataclasses.replace(candidate, earliest_departure_s=option.departure_s)
+
+
+def _other_landing(case: Case) -> tuple[FlightPlan, Change] | None:
+    """The nearest open ground, outside every zone in force, where the same flight would be granted."""
+    skies, plan, goal = case.situation.skies, case.plan, case.places[-1]
+    for east, north, up in _landings(case, goal):
+        lon, lat = (float(value) for value in skies.city_map.frame.to_lonlat(east, north))
+        vertical = skies.city_map.frame.vertical
+        # To the centimetre and 1e-7 degree: what an operator would write into the plan.
+        place = Waypoint(round(lon, 7), round(lat, 7), round(up, 2), Datum(vertical))
+        granted = _as_asked(case, dataclasses.replace(plan, destination=place))
+        if granted is not None:
+            away = math.hypot(east - goal.east_m, north - goal.north_m)
+            wait = granted.earliest_departure_s - plan.earliest_departure_s
+            after = f", {wait:.0f} s later" if wait > 0 else ""
+            sentence = f"Would be granted to open ground {away:.0f} m away, at {place.lon_deg}, {place.lat_deg}{after}."
+            return granted, Change("destination", sentence, wait)
+    return None
+
+
+def _landings(case: Case, goal: Place) -> Iterator[tuple[float, float, float]]:
+    """Candidates for another landing, nearest first: known, open, level ground under legal sky, metres (e, n, up)."""
+    skies, rules = case.situation.skies, case.rules
+    columns, lowest, highest = skies.around((goal,))
+    start = max(case.plan.earliest_departure_s, case.situation.now_s)
+    until = case.plan.latest_departure_s + case.plan.aircraft.endurance_s
+    nx, ny = columns.terrain_m.shape
+    east = columns.origin_m[0] + (np.arange(nx) + 0.5) * columns.cell_m
+    north = columns.origin_m[1] + (np.arange(ny) + 0.5) * columns.cell_m
+    away = np.hypot(east[:, None] - goal.east_m, north[None, :] - goal.north_m)
+    open_ground = (
+        (away <= _LANDING_WITHIN_M)
+        & (lowest + skies.cell_m <= highest)
+        & ~columns.unknown
+        & (columns.surface_m - columns.terrain_m < 0.5)
+    )
+    for zone in in_the_way(case.situation.zones, case.plan, start, until):
+        open_ground &= ~skies.kept_out(zone, (goal,)).mask
+    reach = math.ceil(rules.pad_radius_m / columns.cell_m) + 1
+    taken: list[tuple[float, float]] = []
+    order = np.argsort(away, axis=None, kind="stable")
+    for flat in order[: np.count_nonzero(away <= _LANDING_WITHIN_M)]:
+        i, j = np.unravel_index(flat, away.shape)
+        if not open_ground[i, j] or not (reach <= i < nx - reach and reach <= j < ny - reach):
+            continue
+        around = columns.surface_m[i - reach : i + reach + 1, j - reach : j + reach + 1]
+        up = float(columns.surface_m[i, j])
+        if float(around.max()) - up > PAD_TOLERANCE_M / 2:
+            continue
+        # Candidates side by side would fail alike: keep them a few pads apart.
+        if any(math.hypot(east[i] - e, north[j] - n) < 4 * rules.pad_radius_m for e, n in taken):
+            continue
+        taken.append((float(east[i]), float(north[j])))
+        yield float(east[i]), float(north[j]), up
+        if len(taken) == _MOST_LANDINGS:
+            return
