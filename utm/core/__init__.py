@@ -15,6 +15,7 @@ from utm.core.levels import corners_only, level_legs
 from utm.core.longways import LongPath, LongPlanner
 from utm.core.shorten import shorten_by_cost
 from utm.core.sight import least_along, pull_string, segment_clear
+from utm.core.traffic import Traffic, apart
 from utm.core.trajectory import flight_time_s, time_path
 from utm.core.tube import corner_triangles, rounded, tube_of
 from utm.core.turns import turns_clear
@@ -35,7 +36,9 @@ __all__ = [
     "KeepOut",
     "LongPath",
     "LongPlanner",
+    "Traffic",
     "Voxels",
+    "apart",
     "clearance_field",
     "closest_approach",
     "corner_triangles",
