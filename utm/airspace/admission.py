@@ -1,9 +1,14 @@
 """Grant or refuse: a pure function of (map, zones, live intents, rules, plan, now).
 
 The wish is granted as asked when its way, flown at its earliest departure, keeps every rule and meets nobody. When it
-would meet somebody, three kinds of change are worked out and the one that costs the least time of arrival is granted:
-a later start, another height, another way. When nothing helps, the refusal carries the nearest plan that would be
-granted, and that plan has been decided in full, not guessed.
+would meet somebody, three kinds of change are worked out: a later start, another height, another way. The one that
+costs the least time of arrival is granted, or the one of the kind that was chosen. When nothing helps, the refusal
+carries the nearest plan that would be granted, and that plan has been decided in full, not guessed.
+
+Priority (ASTM F3548-21: never planned over a higher one, which may pre-empt): a plan is held against neighbours of the
+same or a higher priority. Meeting only lower ones it is granted as asked. Meeting others too, the changes are sought
+both around everybody and through the lower ones, and of two that cost the same the one that displaces fewer is taken.
+Whoever is displaced is named in ``details["displaces"]``, and moved by the engine.
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
+from typing import Literal
 
 from utm.airspace.case import Case, Option
-from utm.airspace.changes import elsewhere, higher, later
+from utm.airspace.changes import Found, changes, later
 from utm.airspace.granting import intent_of
 from utm.airspace.places import Refusal, resolve
 from utm.airspace.refusing import refused
@@ -22,38 +28,49 @@ from utm.airspace.zones import DAY_S
 from utm.errors import CannotFly, PlanError
 from utm.model import Change, Decision, FlightPlan, OperationalIntent, Reason
 
+#: The kind of change that an operator would have where the wish cannot be met.
+Choice = Literal["any", "delay", "height", "route"]
+CHOICES: tuple[Choice, ...] = ("any", "delay", "height", "route")
 #: A wish may have begun this long ago: an operator who files at five past for five past.
 _PAST_S = 300.0
 
 
-def decide(situation: Situation, plan: FlightPlan) -> Decision:
+def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any") -> Decision:
     """The decision on a plan.
 
+    Args:
+        choose: the only kind of change that may be granted; the cheapest of all where it is ``any``. The others that
+            were found are told in ``details["other_changes"]`` either way.
+
     Raises:
-        PlanError: the plan cannot be judged: off the map, departing in the past, inside a building.
+        PlanError: the plan cannot be judged: off the map, departing in the past, inside a building, authorised for a
+            zone that there is none of; or there is no such choice.
     """
-    _check_time(situation, plan)
+    if choose not in CHOICES:
+        raise PlanError("is no kind of change", field="choose", value=choose, mend=f"Known: {', '.join(CHOICES)}.")
+    _check_times(situation, plan)
+    _check_authorisations(situation, plan)
     # A wish that begins in the past but is open into the future begins now: at the next full second, so that an
     # alternative, which is published to the millisecond, is the very time that was decided on.
     plan_from = max(plan.earliest_departure_s, min(math.ceil(situation.now_s), plan.latest_departure_s))
-    places = resolve(situation.skies.city_map, plan)
-    case = Case(situation, plan, places)
+    case = Case(situation, plan, resolve(situation.skies.city_map, plan))
     try:
         asked = case.free_flight(plan_from)
     except (Refusal, CannotFly) as error:
-        return refused(case, error, plan_from)
+        return refused(case, error, plan_from, wait=choose in ("any", "delay"))
     met = case.met(asked)
-    if plan_from == plan.earliest_departure_s and not met:
-        return Decision(plan, intent_of(case, asked))
-    return _changed(case, asked, met)
+    if plan_from == plan.earliest_departure_s:
+        if not met:
+            return Decision(plan, intent_of(case, asked))
+        taking = case.taking()
+        if any(case.yields(other) for other in met) and not taking.met(asked):
+            return Decision(plan, intent_of(taking, asked), details=_displaces(taking, asked))
+    return _changed(case, asked, met, choose)
 
 
-def _check_time(situation: Situation, plan: FlightPlan) -> None:
-    ends = (
-        ("latest_departure", plan.latest_departure_s, 0.0),
-        ("earliest_departure", plan.earliest_departure_s, _PAST_S),
-    )
-    for name, departure_s, late_by in ends:
+def _check_times(situation: Situation, plan: FlightPlan) -> None:
+    latest, earliest = ("latest_departure", plan.latest_departure_s, 0.0), plan.earliest_departure_s
+    for name, departure_s, late_by in (latest, ("earliest_departure", earliest, _PAST_S)):
         if departure_s < situation.now_s - late_by:
             raise PlanError(
                 f"departure lies in the past, by {situation.now_s - departure_s:.0f} s",
@@ -62,26 +79,39 @@ def _check_time(situation: Situation, plan: FlightPlan) -> None:
             )
 
 
-def _changed(case: Case, asked: Option, met: tuple[OperationalIntent, ...]) -> Decision:
+def _check_authorisations(situation: Situation, plan: FlightPlan) -> None:
+    known = sorted(zone.id for zone in situation.zones)
+    for number, zone_id in enumerate(plan.authorisations):
+        if zone_id not in known:
+            there = f"There are: {', '.join(known)}." if known else "There are none."
+            raise PlanError("there is no zone of this id", field=f"authorisations.{number}", value=zone_id, mend=there)
+
+
+def _changed(case: Case, asked: Option, met: tuple[OperationalIntent, ...], choose: Choice) -> Decision:
     """The wish meets somebody: the least change that separates it, or a refusal with the next free time."""
     plan = case.plan
-    arrival = asked.line.end_s - asked.departure_s + plan.earliest_departure_s
-    found: list[tuple[Change, Option]] = []
-    if (option := later(case, asked, plan.latest_departure_s)) is not None:
-        late = option.departure_s - plan.earliest_departure_s
-        found.append((Change("delay", f"Departs {late:.0f} s later.", option.line.end_s - arrival), option))
-    if met:
-        for kind, option, sentence in (*higher(case, asked), *elsewhere(case, asked, met)):
-            found.append((Change(kind, sentence, option.line.end_s - arrival), option))
+    found = [(case, one) for one in changes(case, asked, met)]
+    if plan.priority > 0:
+        taking = case.taking()
+        found += [(taking, one) for one in changes(taking, asked, taking.met(asked))]
     reasons = tuple(_meets(case, asked, other) for other in met)
     if not reasons and plan.earliest_departure_s < case.situation.now_s:
         late = case.situation.now_s - plan.earliest_departure_s
         reasons = (Reason("EARLIEST_PAST", f"The earliest departure passed {late:.0f} s ago."),)
-    if found:
-        change, option = min(found, key=lambda pair: pair[0].cost_s)
-        others = [dataclasses.asdict(other) for other, _ in found if other is not change]
-        return Decision(plan, intent_of(case, option), reasons, change, details={"other_changes": others})
-    return _with_later_alternative(case, asked, reasons)
+    chosen = [pair for pair in found if choose in ("any", pair[1].change.kind)]
+    if chosen:
+        # The first of the cheapest: sought around everybody before through others.
+        by, best = min(chosen, key=lambda pair: pair[1].change.cost_s)
+        others = {one.change: None for _, one in found if one.change != best.change}
+        details = {"other_changes": [dataclasses.asdict(change) for change in others]}
+        details |= _displaces(by, best.option)
+        return Decision(plan, intent_of(by, best.option), reasons, best.change, details=details)
+    return _with_later_alternative(case, asked, reasons, [one for _, one in found])
+
+
+def _displaces(case: Case, option: Option) -> dict[str, object]:
+    ids = [other.id for other in case.displaced(option)]
+    return {"displaces": ids} if ids else {}
 
 
 def _meets(case: Case, asked: Option, other: OperationalIntent) -> Reason:
@@ -95,16 +125,17 @@ def _meets(case: Case, asked: Option, other: OperationalIntent) -> Reason:
     )
 
 
-def _with_later_alternative(case: Case, asked: Option, reasons: tuple[Reason, ...]) -> Decision:
+def _with_later_alternative(case: Case, asked: Option, reasons: tuple[Reason, ...], found: list[Found]) -> Decision:
     plan = case.plan
+    details = {"other_changes": [dataclasses.asdict(one.change) for one in found]} if found else {}
     option = later(case, asked, plan.latest_departure_s + DAY_S)
     if option is None:
-        return Decision(plan, None, reasons)
+        return Decision(plan, None, reasons, details=details)
     wait = option.departure_s - plan.earliest_departure_s
     alternative = dataclasses.replace(
         plan,
         earliest_departure_s=option.departure_s,
         latest_departure_s=max(option.departure_s, plan.latest_departure_s),
     )
-    change = Change("delay", f"Would be granted {wait:.0f} s later.", wait)
-    return Decision(plan, None, reasons, alternative=alternative, alternative_change=change)
+    change = Change("delay", f"Would be granted {wait:.0f} s later.", wait, *asked.more(option))
+    return Decision(plan, None, reasons, alternative=alternative, alternative_change=change, details=details)

@@ -1,7 +1,13 @@
-"""One plan before one situation: ways at departure times, and whom they meet."""
+"""One plan before one situation: ways at departure times, and whom they meet.
+
+A plan is held against everybody, or against whoever does not have to make way for it: flights of the same or a higher
+priority, those that left what they were granted, and of the others in the air what they fly before they can react.
+"""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -10,11 +16,11 @@ from numpy.typing import NDArray
 
 from utm.airspace.places import Place
 from utm.airspace.routing import Route, find_route
-from utm.airspace.situation import Situation
+from utm.airspace.situation import REACTION_S, Situation
 from utm.airspace.zones import in_the_way
 from utm.core import KeepOut, closest_approach, forbidden_delays, least_delay
 from utm.core.conflict import MARGIN_S
-from utm.model import Corridor, FlightPlan, GeoZone, OperationalIntent, RuleSet, Trajectory
+from utm.model import Corridor, FlightPlan, GeoZone, IntentState, OperationalIntent, RuleSet, Trajectory
 
 #: Bound of the search for a delay: a count, never a clock, so that a decision can be replayed.
 MOST_DELAYS = 200
@@ -40,6 +46,11 @@ class Option:
         """When it leaves its pad (Unix seconds)."""
         return self.corridor.centre_line.start_s
 
+    def more(self, other: Option) -> tuple[float, float]:
+        """How much more energy (Wh) and length (m) another option takes."""
+        energy = other.route.energy.used_wh - self.route.energy.used_wh
+        return energy, other.route.length_m - self.route.length_m
+
 
 class Case:
     """One plan before one situation, with the ways found so far."""
@@ -49,6 +60,13 @@ class Case:
         self._routes: dict[tuple, Route] = {}
         #: What the last way was kept out of, also when there was none.
         self.closed: tuple[GeoZone, ...] = ()
+        self._takes = False
+
+    def taking(self) -> Case:
+        """The same case, with the ways found so far, held only against those who do not have to make way for it."""
+        other = copy.copy(self)
+        other._takes = True
+        return other
 
     @property
     def rules(self) -> RuleSet:
@@ -100,8 +118,35 @@ class Case:
         )
 
     def near(self, option: Option, *, later_s: float = 0.0) -> tuple[OperationalIntent, ...]:
-        """The live intents that an option might meet, at any delay up to ``later_s``."""
-        return self.situation.traffic.near(option.corridor, later_s=later_s)
+        """The live intents that an option might meet, at any delay up to ``later_s``, of those it is held against."""
+        near = self.situation.traffic.near(option.corridor, later_s=later_s)
+        if not self._takes:
+            return near
+        return tuple(held for other in near if (held := self._stays(other)) is not None)
+
+    def beside(self, option: Option) -> tuple[OperationalIntent, ...]:
+        """The live intents near an option once it is granted: all but those that it displaces."""
+        near = self.situation.traffic.near(option.corridor)
+        return tuple(other for other in near if not (self._takes and self.yields(other) and self._meets(option, other)))
+
+    def yields(self, other: OperationalIntent) -> bool:
+        """Whether a neighbour has to make way for this plan, as soon as it can."""
+        able = other.state in (IntentState.ACCEPTED, IntentState.ACTIVATED)
+        return able and other.plan.priority < self.plan.priority
+
+    def _stays(self, other: OperationalIntent) -> OperationalIntent | None:
+        """What of a neighbour's corridor it keeps; None where that is nothing."""
+        if not self.yields(other):
+            return other
+        now_s, line = self.situation.now_s, other.corridor.centre_line
+        if now_s < line.start_s:
+            return None
+        return dataclasses.replace(other, corridor=until(other.corridor, now_s + REACTION_S))
+
+    def displaced(self, option: Option) -> tuple[OperationalIntent, ...]:
+        """The neighbours that an option meets and that have to make way for it, by id."""
+        near = self.situation.traffic.near(option.corridor)
+        return tuple(other for other in near if self.yields(other) and self._meets(option, other))
 
     def forbidden(self, option: Option, neighbour: OperationalIntent) -> NDArray[np.float64]:
         """(k, 2) delays of a flight at which it comes too near to a neighbour, time tolerances not yet added."""
@@ -125,11 +170,10 @@ class Case:
 
     def met(self, option: Option) -> tuple[OperationalIntent, ...]:
         """The neighbours that a flight would come too near to."""
-        return tuple(
-            other
-            for other in self.near(option)
-            if least_delay(self.forbidden(option, other), self.tolerance(option, other)) > 0.0
-        )
+        return tuple(other for other in self.near(option) if self._meets(option, other))
+
+    def _meets(self, option: Option, other: OperationalIntent) -> bool:
+        return least_delay(self.forbidden(option, other), self.tolerance(option, other)) > 0.0
 
     def wait(self, option: Option, limit_s: float = math.inf) -> float:
         """The least further delay (whole seconds) after which a flight meets no neighbour; 0 when it meets none now.
@@ -165,3 +209,14 @@ class Case:
             # Forbidden delays are widened by a hair: whoever is `met` by that hair must be found here, too.
             self.tolerance(option, neighbour) + 2 * MARGIN_S,
         )
+
+
+def until(corridor: Corridor, end_s: float) -> Corridor:
+    """What of a corridor is used before a time; it does not rest at its end. All of it where it ends before."""
+    line = corridor.occupied
+    if end_s >= line.end_s:
+        return corridor
+    before = line.t_s < end_s
+    times = np.append(line.t_s[before], end_s)
+    places = np.vstack([line.enu_m[before], line.at(end_s)])
+    return dataclasses.replace(corridor, centre_line=Trajectory(times, places), pad_hold_s=0.0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,49 @@ from utm.airspace.case import MOST_DELAYS, Case, Option
 from utm.airspace.places import Refusal
 from utm.core import Columns, KeepOut
 from utm.errors import CannotFly
-from utm.model import OperationalIntent
+from utm.model import Change, OperationalIntent
 
 #: Bounds of the searches below: counts, never clocks, so that a decision can be replayed.
 _MOST_HEIGHTS = 8
 _MOST_DETOURS = 6
 #: Of a neighbour's way, this much before and after the meeting is kept out of when another way is sought.
 _MEETING_S = 45.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A change that would be granted, and the option that it is."""
+
+    change: Change
+    option: Option
+
+
+def changes(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> list[Found]:
+    """At most one of each kind, with what it costs beyond the wish: time of arrival, energy, length.
+
+    Args:
+        asked: the way of the wish at the earliest departure that is still to come.
+        met: whom it meets; nobody where only that departure is not the one that was asked for.
+    """
+    plan = case.plan
+    arrival_s = asked.line.end_s - asked.departure_s + plan.earliest_departure_s
+    found = []
+    if (option := later(case, asked, plan.latest_departure_s)) is not None:
+        late = option.departure_s - plan.earliest_departure_s
+        found.append(("delay", f"Departs {late:.0f} s later.", option))
+    if met:
+        if (raised := higher(case, asked)) is not None:
+            metres, option = raised
+            found.append(("height", f"Flies {metres:.0f} m higher.", option))
+        if (option := elsewhere(case, asked, met)) is not None:
+            top = float(option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max())
+            height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
+            lengths = f"{option.route.length_m:.0f} m instead of {asked.route.length_m:.0f} m"
+            found.append(("route", f"Flies another way: {lengths}{height}.", option))
+    return [
+        Found(Change(kind, sentence, option.line.end_s - arrival_s, *asked.more(option)), option)
+        for kind, sentence, option in found
+    ]
 
 
 def later(case: Case, asked: Option, latest_s: float) -> Option | None:
@@ -40,20 +77,20 @@ def later(case: Case, asked: Option, latest_s: float) -> Option | None:
     return None
 
 
-def higher(case: Case, asked: Option) -> Iterator[tuple[str, Option, str]]:
-    """The least height, in steps of a planning voxel, that passes over everybody: (kind, option, sentence) or none."""
+def higher(case: Case, asked: Option) -> tuple[float, Option] | None:
+    """The least height, in steps of a planning voxel, that passes over everybody: how much (metres), and how."""
     cell = case.situation.skies.cell_m
     metres, option = 0.0, asked
     for _ in range(_MOST_HEIGHTS):
         needed = max((_missing_height(case, option, other) for other in case.met(option)), default=0.0)
         if needed == 0.0:
-            yield "height", option, f"Flies {metres:.0f} m higher."
-            return
+            return metres, option
         metres += math.ceil(needed / cell) * cell
         try:
             option = case.free_flight(asked.departure_s, raise_m=metres)
         except (Refusal, CannotFly):
-            return
+            return None
+    return None
 
 
 def _missing_height(case: Case, option: Option, other: OperationalIntent) -> float:
@@ -63,10 +100,10 @@ def _missing_height(case: Case, option: Option, other: OperationalIntent) -> flo
     return max(case.apart(option, other)[1] - above, case.situation.skies.cell_m)
 
 
-def elsewhere(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> Iterator[tuple[str, Option, str]]:
+def elsewhere(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> Option | None:
     """A way around the places of meeting; over windows too large to mark them in, none is looked for."""
     if case.situation.skies.is_long(case.places):
-        return
+        return None
     columns = case.situation.skies.columns(case.places)
     around: list[KeepOut] = []
     option = asked
@@ -75,14 +112,11 @@ def elsewhere(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> It
         try:
             option = case.free_flight(asked.departure_s, around=tuple(around))
         except (Refusal, CannotFly):
-            return
+            return None
         met = case.met(option)
         if not met:
-            top = option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max()
-            height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
-            lengths = f"{option.route.length_m:.0f} m instead of {asked.route.length_m:.0f} m"
-            yield "route", option, f"Flies another way: {lengths}{height}."
-            return
+            return option
+    return None
 
 
 def _meeting_place(case: Case, columns: Columns, option: Option, other: OperationalIntent) -> KeepOut:

@@ -20,10 +20,10 @@ def intent_of(case: Case, option: Option) -> OperationalIntent:
     """The intent that grants an option of a case.
 
     Its neighbours are the live intents that are near its corridor as the situation's traffic says it (`TrafficView`):
-    whoever might come too near, exactly as granted.
+    whoever might come too near, flown exactly as granted; whoever it displaces is none.
     """
     plan, situation = case.plan, case.situation
-    near = case.near(option)
+    near = case.beside(option)
     intent = OperationalIntent(
         id=plan.id,
         plan=plan,

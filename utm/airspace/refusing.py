@@ -26,9 +26,13 @@ _LANDING_WITHIN_M = 600.0
 _OPEN_FOR_S = 600.0
 
 
-def refused(case: Case, error: Refusal | CannotFly, departure_s: float) -> Decision:
+def refused(case: Case, error: Refusal | CannotFly, departure_s: float, *, wait: bool) -> Decision:
     """The wish breaks a rule of its own accord: the reason, what would open a way, and the nearest plan that would be
-    granted."""
+    granted.
+
+    Args:
+        wait: whether a departure after the end of a zone, within the plan's window, may be granted instead.
+    """
     plan, situation = case.plan, case.situation
     found = why_not(
         situation.skies,
@@ -42,7 +46,7 @@ def refused(case: Case, error: Refusal | CannotFly, departure_s: float) -> Decis
     )
     reason = Reason(found.code, found.sentence)
     if "_IN_ZONE" in found.code or found.code == "ZONES_CLOSE":
-        waited = _when_open(case)
+        waited = _when_open(case) if wait else None
         if waited is not None:
             late = waited.departure_s - plan.earliest_departure_s
             change = Change("delay", f"Departs {late:.0f} s later, when the zone is over.", late)

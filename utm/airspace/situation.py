@@ -9,6 +9,10 @@ from typing import Protocol
 from utm.airspace.space import Skies
 from utm.model import PLAIN, Conditions, Corridor, GeoZone, OperationalIntent
 
+#: From a decision until a drone in the air does what it says: the event reaches whoever flies it, the new mission is
+#: uploaded and confirmed (docs/px4.md). Until then it flies on as it was granted.
+REACTION_S = 15.0
+
 
 class TrafficView(Protocol):
     """The live intents as of one entry of the airspace's log."""

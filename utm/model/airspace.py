@@ -127,6 +127,10 @@ class Change:
     sentence: str
     cost_s: float
     """How much later the flight arrives than it would have as asked."""
+    energy_wh: float | None = None
+    """How much more energy it takes than it would have as asked; None where the wish itself has no way."""
+    length_m: float | None = None
+    """How much longer it is, in space; None likewise."""
 
 
 class LimitKind(enum.StrEnum):
@@ -191,7 +195,12 @@ class WayOut:
     corridor: Corridor
     """Where the drone then is, from first to last; disjoint from every granted corridor when it was granted."""
     site_m: tuple[float, float, float]
-    """Where it comes to the ground, metres east, north, up; of a hold, where it waits."""
+    """Where it comes to the ground, metres east, north, up; of a hold, the middle of where it may wait."""
+    wait_s: float = 0.0
+    """How long it may stand in the air before it sets off; of a hold, how long it may wait at all."""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """The autopilot's parameters (PX4) by which the failsafe flies this path, and no other; empty where none bears on
+    it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
