@@ -13,6 +13,7 @@ from utm.airspace.admission import decide
 from utm.airspace.case import until
 from utm.airspace.situation import REACTION_S, OfIntents, Overlay
 from utm.airspace.space import Skies
+from utm.errors import PlanError
 from utm.model import IntentState, RuleSet
 
 
@@ -118,6 +119,18 @@ def test_a_displaced_flight_is_decided_again_against_whoever_took_its_room(town,
     assert again.approved
     assert again.change is not None
     assert apart(again.intent, rescue.intent, skies.rules)
+
+
+def test_a_displaced_flight_may_have_been_open_for_long(town, skies):
+    """Its earliest departure is two hours ago, a zone that it was authorised for is gone: it is decided all the same."""
+    wish = plan(town, "one", ("west", "east"), T0 - 7200.0, latest_departure_s=T0 + 600.0, authorisations=("gone",))
+    with pytest.raises(PlanError, match=r"earliest_departure: departure lies in the past, by 6600 s"):
+        decide(situation(skies), wish)
+    decision = decide(situation(skies), wish, again=True)
+    assert decision.change.kind == "delay"
+    assert decision.intent.corridor.centre_line.start_s == T0 - 600.0
+    with pytest.raises(PlanError, match="latest_departure"):
+        decide(situation(skies), dataclasses.replace(wish, latest_departure_s=T0 - 601.0), again=True)
 
 
 def test_a_corridor_until_a_time_is_the_same_before_and_nothing_after(town, skies):

@@ -35,12 +35,14 @@ CHOICES: tuple[Choice, ...] = ("any", "delay", "height", "route")
 _PAST_S = 300.0
 
 
-def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any") -> Decision:
+def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any", again: bool = False) -> Decision:
     """The decision on a plan.
 
     Args:
         choose: the only kind of change that may be granted; the cheapest of all where it is ``any``. The others that
             were found are told in ``details["other_changes"]`` either way.
+        again: the plan was granted before and must make way: its earliest departure may be long past, and zones that
+            it was authorised for gone.
 
     Raises:
         PlanError: the plan cannot be judged: off the map, departing in the past, inside a building, authorised for a
@@ -48,8 +50,10 @@ def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any") ->
     """
     if choose not in CHOICES:
         raise PlanError("is no kind of change", field="choose", value=choose, mend=f"Known: {', '.join(CHOICES)}.")
-    _check_times(situation, plan)
-    _check_authorisations(situation, plan)
+    _check_time(situation, "latest_departure", plan.latest_departure_s)
+    if not again:
+        _check_time(situation, "earliest_departure", plan.earliest_departure_s + _PAST_S, _PAST_S)
+        _check_authorisations(situation, plan)
     # A wish that begins in the past but is open into the future begins now: at the next full second, so that an
     # alternative, which is published to the millisecond, is the very time that was decided on.
     plan_from = max(plan.earliest_departure_s, min(math.ceil(situation.now_s), plan.latest_departure_s))
@@ -68,15 +72,14 @@ def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any") ->
     return _changed(case, asked, met, choose)
 
 
-def _check_times(situation: Situation, plan: FlightPlan) -> None:
-    latest, earliest = ("latest_departure", plan.latest_departure_s, 0.0), plan.earliest_departure_s
-    for name, departure_s, late_by in (latest, ("earliest_departure", earliest, _PAST_S)):
-        if departure_s < situation.now_s - late_by:
-            raise PlanError(
-                f"departure lies in the past, by {situation.now_s - departure_s:.0f} s",
-                field=name,
-                mend="Ask for a time that is still to come.",
-            )
+def _check_time(situation: Situation, name: str, until_s: float, grace_s: float = 0.0) -> None:
+    """Raise PlanError where a departure, which was good until a time, is past."""
+    if until_s < situation.now_s:
+        raise PlanError(
+            f"departure lies in the past, by {situation.now_s - until_s + grace_s:.0f} s",
+            field=name,
+            mend="Ask for a time that is still to come.",
+        )
 
 
 def _check_authorisations(situation: Situation, plan: FlightPlan) -> None:
