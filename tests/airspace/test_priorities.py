@@ -122,7 +122,7 @@ def test_a_displaced_flight_is_decided_again_against_whoever_took_its_room(town,
 
 
 def test_a_displaced_flight_may_have_been_open_for_long(town, skies):
-    """Its earliest departure is two hours ago, a zone that it was authorised for is gone: it is decided all the same."""
+    """Its earliest departure is two hours ago, and a zone that it was authorised for is gone."""
     wish = plan(town, "one", ("west", "east"), T0 - 7200.0, latest_departure_s=T0 + 600.0, authorisations=("gone",))
     with pytest.raises(PlanError, match=r"earliest_departure: departure lies in the past, by 6600 s"):
         decide(situation(skies), wish)
