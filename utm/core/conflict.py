@@ -18,6 +18,7 @@ Unix time has a quarter of a microsecond in float64; every flight is counted fro
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,34 @@ def closest_approach(a: Trajectory, b: Trajectory, vertical_m: float, time_toler
     _, vertical = _limits(1.0, vertical_m)
     tolerance = _tolerance(time_tolerance_s) + _HAIR_S
     offset = a.start_s - b.start_s
-    squared, at = _nearest(*_local(a), *_local(b), vertical, -tolerance - offset, tolerance - offset)
+    squared, at = _nearest(*_local(a), *_local(b), vertical, -tolerance - offset, tolerance - offset, np.inf)
     return math.sqrt(squared), a.start_s + at
+
+
+def closest_approaches(
+    a: Trajectory, others: Sequence[Trajectory], vertical_m: ArrayLike, time_tolerance_s: ArrayLike, within_m: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`closest_approach` to many at once, looked for only where it is nearer than a distance.
+
+    Args:
+        vertical_m, time_tolerance_s, within_m: (k,) for each of the others.
+
+    Returns:
+        (k,) metres and (k,) Unix seconds; ``inf`` and ``nan`` where none is nearer than ``within_m``.
+
+    Raises:
+        ValueError: limits that are not finite numbers above zero, tolerances that are negative or not finite.
+    """
+    limits = np.array([vertical_m, time_tolerance_s, within_m], np.float64).reshape(3, -1).T
+    if limits.shape != (len(others), 3) or not (np.isfinite(limits).all() and (limits >= (1e-300, 0.0, 1e-300)).all()):
+        raise ValueError("limits must be finite numbers above zero, tolerances 0 or more, three for each of the others")
+    if not others:
+        return np.empty(0), np.empty(0)
+    first = np.zeros(len(others) + 1, np.int64)
+    np.cumsum([len(other.t_s) for other in others], out=first[1:])
+    times, points = (np.concatenate(parts) for parts in zip(*((o.t_s, o.enu_m) for o in others), strict=True))
+    squared, at = _nearest_of_many(*_local(a), a.start_s, times, points, first, limits)
+    return np.sqrt(squared), a.start_s + at
 
 
 def _limits(horizontal_m: float, vertical_m: float) -> tuple[float, float]:
@@ -192,6 +219,7 @@ def _intervals(
     """
     count = 0
     begin = 0
+    corners, scratch = np.empty((_CORNERS, 2)), np.empty((_CORNERS, 2))
     for i in range(len(ta) - 1):
         # Pieces of b that end too early for this piece of a end too early for all later ones.
         while begin < len(tb) - 1 and ta[i] - tb[begin + 1] > highest:
@@ -202,7 +230,16 @@ def _intervals(
             if _apart(pa[i], pa[i + 1], pb[j], pb[j + 1], horizontal, vertical):
                 continue
             low, high = _shifts(
-                pa[i], pa[i + 1], ta[i + 1] - ta[i], pb[j], pb[j + 1], tb[j + 1] - tb[j], horizontal, vertical
+                pa[i],
+                pa[i + 1],
+                ta[i + 1] - ta[i],
+                pb[j],
+                pb[j + 1],
+                tb[j + 1] - tb[j],
+                horizontal,
+                vertical,
+                corners,
+                scratch,
             )
             low, high = low + (ta[i] - tb[j]), high + (ta[i] - tb[j])
             if low > high or low > highest or high < lowest:
@@ -240,22 +277,36 @@ def _cut(corners: Any, count: int, value: Any, scratch: Any) -> int:
 
 
 @kernel
-def _polygon(span_a: float, span_b: float, z: float, climb_a: float, climb_b: float, vertical: float) -> Any:
-    """The pairs of times (s, q) in [0, span_a] x [0, span_b] with |z + climb_a s - climb_b q| <= vertical."""
-    corners, scratch = np.zeros((_CORNERS, 2)), np.empty((_CORNERS, 2))
-    corners[1, 0], corners[2, 0], corners[2, 1], corners[3, 1] = span_a, span_a, span_b, span_b
+def _polygon(
+    span_a: float, span_b: float, z: float, climb_a: float, climb_b: float, vertical: float, corners: Any, scratch: Any
+) -> int:
+    """The pairs of times (s, q) in [0, span_a] x [0, span_b] with |z + climb_a s - climb_b q| <= vertical.
+
+    corners, scratch (16, 2) are written over; returns how many corners there are.
+    """
+    corners[0, 0], corners[0, 1], corners[1, 0], corners[1, 1] = 0.0, 0.0, span_a, 0.0
+    corners[2, 0], corners[2, 1], corners[3, 0], corners[3, 1] = span_a, span_b, 0.0, span_b
     count = _cut(corners, 4, (z - vertical, climb_a, -climb_b), scratch)
-    count = _cut(corners, count, (-z - vertical, -climb_a, climb_b), scratch)
-    return corners, count, scratch
+    return _cut(corners, count, (-z - vertical, -climb_a, climb_b), scratch)
 
 
 @kernel
 def _shifts(
-    p0: Any, p1: Any, span_a: float, q0: Any, q1: Any, span_b: float, horizontal: float, vertical: float
+    p0: Any,
+    p1: Any,
+    span_a: float,
+    q0: Any,
+    q1: Any,
+    span_b: float,
+    horizontal: float,
+    vertical: float,
+    corners: Any,
+    scratch: Any,
 ) -> Any:
     """The interval of s - q (seconds, each from the start of its piece) within the limits; (1, -1) where there is none.
 
-    p0, p1 (3,): ends of the piece of a, metres, flown in span_a seconds; q0, q1, span_b: of b.
+    p0, p1 (3,): ends of the piece of a, metres, flown in span_a seconds; q0, q1, span_b: of b. corners, scratch
+    (16, 2) are written over.
     """
     ux, uy, uz = (p1[0] - p0[0]) / span_a, (p1[1] - p0[1]) / span_a, (p1[2] - p0[2]) / span_a
     wx, wy, wz = (q1[0] - q0[0]) / span_b, (q1[1] - q0[1]) / span_b, (q1[2] - q0[2]) / span_b
@@ -264,7 +315,7 @@ def _shifts(
     low, high = np.inf, -np.inf
 
     # Along the polygon: each edge is a straight motion of the difference, whose part within the limit is an interval.
-    corners, count, _ = _polygon(span_a, span_b, z, uz, wz, vertical)
+    count = _polygon(span_a, span_b, z, uz, wz, vertical, corners, scratch)
     for n in range(count):
         s0, t0 = corners[n, 0], corners[n, 1]
         ds, dt = corners[(n + 1) % count, 0] - s0, corners[(n + 1) % count, 1] - t0
@@ -340,13 +391,37 @@ def _possible(
 
 
 @kernel
-def _nearest(ta: Any, pa: Any, tb: Any, pb: Any, vertical: float, lowest: float, highest: float) -> Any:
+def _nearest_of_many(ta: Any, pa: Any, start: float, times: Any, points: Any, first: Any, limits: Any) -> Any:
+    """`_nearest` to each of k flights: (k,) m2 and (k,) s.
+
+    ta (n,) seconds from ``start``, pa (n, 3) metres; times, points: of all flights after each other, that of flight m
+    from first[m] on, Unix seconds; limits (k, 3): vertical distance, tolerance, and the distance from which on nothing
+    is looked for.
+    """
+    count = len(first) - 1
+    squared, at = np.empty(count), np.empty(count)
+    for m in range(count):
+        begin, end = first[m], first[m + 1]
+        offset, tolerance = start - times[begin], limits[m, 1] + _HAIR_S
+        within = limits[m, 2] * limits[m, 2]
+        squared[m], at[m] = _nearest(
+            ta, pa, times[begin:end] - times[begin], points[begin:end], limits[m, 0] + MARGIN_M,
+            -tolerance - offset, tolerance - offset, within,
+        )  # fmt: skip
+        if not squared[m] < within:
+            squared[m] = np.inf
+    return squared, at
+
+
+@kernel
+def _nearest(ta: Any, pa: Any, tb: Any, pb: Any, vertical: float, lowest: float, highest: float, within: float) -> Any:
     """The least squared horizontal distance (m2) and the time of a (s) at it, over pairs of times with s - q in
-    [lowest, highest] at which the vertical distance is within the limit; (inf, nan) where there is none.
+    [lowest, highest] at which the vertical distance is within the limit; (within, nan) where none is less than that.
 
     A convex quadratic over a polygon: its least value is where its gradient vanishes, if that is inside, or on an edge.
     """
     best, at = np.inf, np.nan
+    corners, scratch = np.empty((_CORNERS, 2)), np.empty((_CORNERS, 2))
     begin = 0
     for i in range(len(ta) - 1):
         while begin < len(tb) - 1 and ta[i] - tb[begin + 1] > highest:
@@ -361,7 +436,7 @@ def _nearest(ta: Any, pa: Any, tb: Any, pb: Any, vertical: float, lowest: float,
             wx, wy, wz = (pb[j + 1] - pb[j]) / span_b
             x, y, z = pa[i] - pb[j]
             base = ta[i] - tb[j]
-            corners, count, scratch = _polygon(span_a, span_b, z, uz, wz, vertical)
+            count = _polygon(span_a, span_b, z, uz, wz, vertical, corners, scratch)
             count = _cut(corners, count, (base - highest, 1.0, -1.0), scratch)
             count = _cut(corners, count, (lowest - base, -1.0, 1.0), scratch)
             if count == 0:
@@ -391,3 +466,96 @@ def _nearest(ta: Any, pa: Any, tb: Any, pb: Any, vertical: float, lowest: float,
                 if ex * ex + ey * ey < best:
                     best, at = ex * ex + ey * ey, ta[i] + s0 + share * ds
     return best, at
+
+
+@kernel
+def sifted(
+    start: float,
+    ta: Any,
+    pa: Any,
+    found: Any,
+    half_width: float,
+    below: float,
+    above: float,
+    across: float,
+    up: float,
+    tolerance: float,
+    horizontal: float,
+    vertical: float,
+    knots: Any,
+    rows: Any,
+    rooms: Any,
+    numbers: Any,
+) -> Any:
+    """Of stored corridors that may meet corridor a, the numbers of those that do: `in_conflict` for
+    `utm.core.traffic.Traffic`, to the bit.
+
+    start, ta (n,), pa (n, 3): the line that a occupies, Unix seconds and from then on, metres; its room, its tube
+    (across, up), its tolerance; the separations. found (k, 5): a row of knots, first and last piece of a, first and
+    last piece of the row. The others are the arrays of the index.
+    """
+    corners, scratch = np.empty((_CORNERS, 2)), np.empty((_CORNERS, 2))
+    size = 4
+    while size < 2 * len(found):
+        size *= 2
+    taken = np.full(size, -1, np.int64)  # slots of corridors that met a, by open addressing
+    out, count = np.empty(len(found), np.int64), 0
+    for f in range(len(found)):
+        row = found[f, 0]
+        slot = np.int64(rows[row, 0])
+        at = slot & (size - 1)
+        while taken[at] >= 0 and taken[at] != slot:
+            at = (at + 1) & (size - 1)
+        if taken[at] == slot:
+            continue
+        # The sums of `apart`, in its order, and the limits of `in_conflict`.
+        wide = half_width + rooms[slot, 1] + (across + rooms[slot, 4]) + horizontal + MARGIN_M
+        room = max(below + rooms[slot, 3], above + rooms[slot, 2])
+        high = room + (up + rooms[slot, 5]) + vertical + MARGIN_M
+        both, offset = tolerance + rooms[slot, 6], start - rooms[slot, 0]
+        lowest, highest = -both - offset, both - offset
+        if _row_meets(ta, pa, found[f], knots[row], wide, high, lowest, highest, corners, scratch):
+            taken[at] = slot
+            out[count] = numbers[slot, 0]
+            count += 1
+    return out[:count]
+
+
+@kernel
+def _row_meets(
+    ta: Any,
+    pa: Any,
+    pieces: Any,
+    knots: Any,
+    horizontal: float,
+    vertical: float,
+    lowest: float,
+    highest: float,
+    corners: Any,
+    scratch: Any,
+) -> bool:
+    """Whether one of some pieces of a meets one of some pieces of a row of knots (n, 4): seconds, metres. The same
+    questions as in `_intervals`, in the same arithmetic."""
+    for i in range(pieces[1], pieces[2] + 1):
+        for j in range(pieces[3], pieces[4] + 1):
+            if ta[i] - knots[j + 1, 0] > highest or ta[i + 1] - knots[j, 0] < lowest:
+                continue
+            q0, q1 = knots[j, 1:], knots[j + 1, 1:]
+            if _apart(pa[i], pa[i + 1], q0, q1, horizontal, vertical):
+                continue
+            low, high = _shifts(
+                pa[i],
+                pa[i + 1],
+                ta[i + 1] - ta[i],
+                q0,
+                q1,
+                knots[j + 1, 0] - knots[j, 0],
+                horizontal,
+                vertical,
+                corners,
+                scratch,
+            )
+            low, high = low + (ta[i] - knots[j, 0]), high + (ta[i] - knots[j, 0])
+            if not (low > high or low > highest or high < lowest):
+                return True
+    return False

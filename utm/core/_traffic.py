@@ -1,0 +1,585 @@
+"""Kernels of `utm.core.traffic`: a hierarchy of hash grids over boxes in time, east and north.
+
+Every piece of a stored corridor has a box: its own room and time tolerance around it. The box lies in exactly one cell,
+that of its least corner, of the level whose cells are just as large as it or larger. So a question looks, on each level
+that is not empty, at the cells from as far below its own box as boxes of that level reach, and what is stored takes
+one entry of 40 bytes for each piece, whatever its size (after the hierarchical grid of Ericson, Real-Time Collision
+Detection, 2005, chapter 7.2; here with levels of their own for space and time). A bucket of the hash table is a chain
+of chunks of entries. Cells are not told apart within a bucket: boxes decide.
+
+Straight pieces longer than a cell are cut, so that the boxes of a long slanted leg hold little but the leg.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from utm.core._jit import kernel
+
+#: Pieces in a row of knots, the unit in which memory for corridors is handed out.
+ROW = 8
+#: Entries in a chunk.
+CHUNK = 6
+#: Cells of the next level are this many times as large.
+_STEP = 4.0
+#: Levels of space and of time. The last ones have one cell for everything.
+_SPACE_LEVELS, _TIME_LEVELS = 10, 12
+LEVELS = _SPACE_LEVELS * _TIME_LEVELS
+#: The boxes of a piece are those of parts of at most this length (metres), unless there are too many.
+CUT_M = 384.0
+_MOST_CUTS = 32
+
+#: What `Traffic.near` adds to distances (metres) and to both ends of time (seconds): more than the margins of
+#: `utm.core.conflict` and what Unix time is rounded by.
+_NEAR = 1e-3
+
+#: Boxes of a question are taken larger by this (metres and seconds) and by this share of where they are: more than
+#: that, and more than all rounding, so that what is found never depends on what else is stored.
+_SLACK, _SLACK_SHARE = 2e-3, 1e-12
+#: What rounding to float32 can move a number by, as a share of it, twice.
+_SINGLE = 1.2e-7
+
+#: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks.
+ENTRIES, ROWS, FREE_ROW, FREE_ROWS, CHUNKS, FREE_CHUNK, FREE_CHUNKS, COUNTS = range(8)
+#: What `put` says.
+DONE, NEEDS_ROWS, NEEDS_CHUNKS = range(3)
+
+
+@kernel
+def _occupied(t: Any, p: Any, hold: float) -> Any:
+    """When a corridor begins (Unix seconds), and the times from then on (n,) and places (n, 3) of the line that it
+    occupies: as `Trajectory.held` makes it, to the bit."""
+    n = len(t)
+    before, after = int(t[0] - hold < t[0]), int(t[n - 1] + hold > t[n - 1])
+    start = t[0] - hold if before else t[0]
+    times, places = np.empty(n + before + after), np.empty((n + before + after, 3))
+    times[0] = 0.0
+    for c in range(3):
+        places[0, c], places[n + before + after - 1, c] = p[0, c], p[n - 1, c]
+    for i in range(n):
+        times[before + i] = t[i] - start
+        for c in range(3):
+            places[before + i, c] = p[i, c]
+    if after:
+        times[before + n] = (t[n - 1] + hold) - start
+    return start, times, places
+
+
+@kernel
+def _cuts(p: Any, q: Any) -> int:
+    """Into how many parts the boxes of a piece are cut."""
+    longest = max(abs(q[0] - p[0]), abs(q[1] - p[1])) / CUT_M
+    return max(math.ceil(longest), 1) if longest < _MOST_CUTS else _MOST_CUTS
+
+
+@kernel
+def _box(
+    t0: float,
+    t1: float,
+    p: Any,
+    q: Any,
+    part: int,
+    cuts: int,
+    early: float,
+    late: float,
+    aside: float,
+    up: float,
+    box: Any,
+) -> None:
+    """The box (8,) of a part of a piece: least and greatest seconds, metres east, north, up, with room around it."""
+    a, b = part / cuts, (part + 1) / cuts
+    box[0], box[1] = t0 * (1 - a) + t1 * a - early, t0 * (1 - b) + t1 * b + late
+    for c in range(3):
+        room = aside if c < 2 else up
+        e, f = p[c] * (1 - a) + q[c] * a, p[c] * (1 - b) + q[c] * b
+        box[2 + 2 * c], box[3 + 2 * c] = min(e, f) - room, max(e, f) + room
+
+
+@kernel
+def _level(extent: float, cell: float, last: int) -> int:
+    """The first level whose cells are at least as large as an extent, or the last."""
+    level = 0
+    while level < last and extent > cell:
+        level, cell = level + 1, cell * _STEP
+    return level
+
+
+@kernel
+def _size(level: int, cell: float, last: int) -> float:
+    """How large the cells of a level are; infinite on the last."""
+    return cell * _STEP**level if level < last else np.inf
+
+
+@kernel
+def _cell(at: float, size: float) -> int:
+    """Where on an axis of cells a place is: never outside 41 bits, never fooled by infinity."""
+    return math.floor(max(min(max(min(at, 1e300), -1e300) / size, 1e12), -1e12))
+
+
+@kernel
+def _hash(level: int, east: int, north: int, slot: int) -> int:
+    """31 bits. Cells that follow each other in time stay neighbours, so that one line of the cache holds them."""
+    key = np.uint64((((level << 18 | (east & 0x3FFFF)) << 18) | (north & 0x3FFFF)) << 15 | (slot >> 3 & 0x7FFF))
+    key = (key ^ (key >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    key = (key ^ (key >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return (np.int64(key >> np.uint64(33)) & ~7) | (slot & 7)
+
+
+@kernel
+def _place(box: Any, cell_m: float, slot_s: float) -> Any:
+    """The level and the cell of a box, and its hash."""
+    extent = max(box[3] - box[2], box[5] - box[4])
+    space = _level(extent, cell_m, _SPACE_LEVELS - 1)
+    time = _level(box[1] - box[0], slot_s, _TIME_LEVELS - 1)
+    size, long = _size(space, cell_m, _SPACE_LEVELS - 1), _size(time, slot_s, _TIME_LEVELS - 1)
+    slot, east, north = _cell(box[0], long), _cell(box[2], size), _cell(box[4], size)
+    level = space * _TIME_LEVELS + time
+    return level, slot, east, north, _hash(level, east, north, slot)
+
+
+@kernel
+def _push(bucket: int, counts: Any, head: Any, links: Any) -> int:
+    """Room for one more entry in a bucket; there must be a chunk left."""
+    chunk = head[bucket]
+    if chunk < 0 or links[chunk, 1] == CHUNK:
+        fresh = counts[FREE_CHUNK]
+        if fresh >= 0:
+            counts[FREE_CHUNK] = links[fresh, 0]
+            counts[FREE_CHUNKS] -= 1
+        else:
+            fresh = counts[CHUNKS]
+            counts[CHUNKS] += 1
+        links[fresh, 0], links[fresh, 1] = chunk, 0
+        head[bucket] = fresh
+        chunk = fresh
+    links[chunk, 1] += 1
+    return chunk * CHUNK + links[chunk, 1] - 1
+
+
+@kernel
+def put(
+    t: Any,
+    p: Any,
+    hold: float,
+    half_width: float,
+    below: float,
+    above: float,
+    across: float,
+    up: float,
+    tolerance: float,
+    number: int,
+    slot: int,
+    epoch: float,
+    cell_m: float,
+    slot_s: float,
+    counts: Any,
+    head: Any,
+    links: Any,
+    entries: Any,
+    boxes: Any,
+    knots: Any,
+    rows: Any,
+    levels: Any,
+    reaches: Any,
+    rooms: Any,
+    numbers: Any,
+) -> int:
+    """Store a corridor: t (n,) Unix seconds, p (n, 3) metres, its room and its tube in metres, under a free slot.
+
+    The other arrays are those of `utm.core.traffic.Traffic`. Nothing is written unless all of it has room.
+    """
+    start, times, places = _occupied(t, p, hold)
+    pieces = len(times) - 1
+    parts = 0
+    for i in range(pieces):
+        parts += _cuts(places[i], places[i + 1])
+    if len(rows) - counts[ROWS] + counts[FREE_ROWS] < (pieces + ROW - 1) // ROW:
+        return NEEDS_ROWS
+    if len(links) - counts[CHUNKS] + counts[FREE_CHUNKS] < parts:
+        return NEEDS_CHUNKS
+    values = (start, half_width, below, above, across, up, tolerance)
+    for n in range(7):
+        rooms[slot, n] = values[n]
+    numbers[slot, 0] = number
+    aside, rise = half_width + across, max(below, above) + up
+    begin = start - epoch
+    box = np.empty(8)
+    before, row = -1, -1
+    for i in range(pieces):
+        if i % ROW == 0:
+            row = counts[FREE_ROW]
+            if row >= 0:
+                counts[FREE_ROW] = rows[row, 1]
+                counts[FREE_ROWS] -= 1
+            else:
+                row = counts[ROWS]
+                counts[ROWS] += 1
+            rows[row, 0], rows[row, 1], rows[row, 2] = slot, -1, 0
+            if before < 0:
+                numbers[slot, 1] = row
+            else:
+                rows[before, 1] = row
+            before = row
+        j = i % ROW
+        rows[row, 2] = j + 1
+        for end in range(2):
+            knots[row, j + end, 0] = times[i + end]
+            for c in range(3):
+                knots[row, j + end, 1 + c] = places[i + end, c]
+        cuts = _cuts(places[i], places[i + 1])
+        for part in range(cuts):
+            _box(
+                begin + times[i], begin + times[i + 1], places[i], places[i + 1], part, cuts,
+                tolerance, tolerance, aside, rise, box,
+            )  # fmt: skip
+            level, time, east, north, code = _place(box, cell_m, slot_s)
+            entry = _push(code & (len(head) - 1), counts, head, links)
+            entries[entry, 0], entries[entry, 1] = row * ROW + j, code
+            for n in range(0, 8, 2):
+                boxes[entry, n] = box[n] - abs(box[n]) * _SINGLE
+                boxes[entry, n + 1] = box[n + 1] + abs(box[n + 1]) * _SINGLE
+            counts[ENTRIES] += 1
+            if levels[level, 0] == 0:
+                reaches[level, 0] = reaches[level, 1] = 0.0
+                levels[level, 1] = levels[level, 2] = time
+                levels[level, 3] = levels[level, 4] = east
+                levels[level, 5] = levels[level, 6] = north
+            levels[level, 0] += 1
+            reaches[level, 0] = max(reaches[level, 0], box[1] - box[0])
+            reaches[level, 1] = max(reaches[level, 1], box[3] - box[2], box[5] - box[4])
+            levels[level, 1], levels[level, 2] = min(levels[level, 1], time), max(levels[level, 2], time)
+            levels[level, 3], levels[level, 4] = min(levels[level, 3], east), max(levels[level, 4], east)
+            levels[level, 5], levels[level, 6] = min(levels[level, 5], north), max(levels[level, 6], north)
+    return DONE
+
+
+@kernel
+def drop(
+    slot: int,
+    epoch: float,
+    cell_m: float,
+    slot_s: float,
+    counts: Any,
+    head: Any,
+    links: Any,
+    entries: Any,
+    boxes: Any,
+    knots: Any,
+    rows: Any,
+    levels: Any,
+    rooms: Any,
+    numbers: Any,
+) -> None:
+    """Forget the corridor of a slot."""
+    begin, tolerance = rooms[slot, 0] - epoch, rooms[slot, 6]
+    aside, rise = rooms[slot, 1] + rooms[slot, 4], max(rooms[slot, 2], rooms[slot, 3]) + rooms[slot, 5]
+    box = np.empty(8)
+    row = numbers[slot, 1]
+    while row >= 0:
+        for j in range(rows[row, 2]):
+            p, q = knots[row, j, 1:], knots[row, j + 1, 1:]
+            cuts = _cuts(p, q)
+            for part in range(cuts):
+                _box(
+                    begin + knots[row, j, 0], begin + knots[row, j + 1, 0], p, q, part, cuts,
+                    tolerance, tolerance, aside, rise, box,
+                )  # fmt: skip
+                level, _, _, _, code = _place(box, cell_m, slot_s)
+                levels[level, 0] -= 1
+                counts[ENTRIES] -= 1
+                _pull(row * ROW + j, code & (len(head) - 1), counts, head, links, entries, boxes)
+        onward = rows[row, 1]
+        rows[row, 1] = counts[FREE_ROW]
+        counts[FREE_ROW] = row
+        counts[FREE_ROWS] += 1
+        row = onward
+    numbers[slot, 0] = numbers[slot, 1] = -1
+
+
+@kernel
+def _pull(piece: int, bucket: int, counts: Any, head: Any, links: Any, entries: Any, boxes: Any) -> None:
+    """Take one entry of a piece out of a bucket. The last of the first chunk takes its place, so that only first
+    chunks have room left."""
+    first = head[bucket]
+    chunk = first
+    while chunk >= 0:
+        for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
+            if entries[entry, 0] == piece:
+                last = first * CHUNK + links[first, 1] - 1
+                entries[entry, 0], entries[entry, 1] = entries[last, 0], entries[last, 1]
+                for n in range(8):
+                    boxes[entry, n] = boxes[last, n]
+                links[first, 1] -= 1
+                if links[first, 1] == 0:
+                    head[bucket] = links[first, 0]
+                    links[first, 0] = counts[FREE_CHUNK]
+                    counts[FREE_CHUNK] = first
+                    counts[FREE_CHUNKS] += 1
+                return
+        chunk = links[chunk, 0]
+
+
+@kernel
+def spread(
+    counts: Any,
+    head: Any,
+    links: Any,
+    entries: Any,
+    boxes: Any,
+    head_to: Any,
+    links_to: Any,
+    entries_to: Any,
+    boxes_to: Any,
+) -> None:
+    """Write all entries into a table with more buckets and chunks of its own."""
+    counts[CHUNKS], counts[FREE_CHUNK], counts[FREE_CHUNKS] = 0, -1, 0
+    for bucket in range(len(head)):
+        chunk = head[bucket]
+        while chunk >= 0:
+            for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
+                to = _push(entries[entry, 1] & (len(head_to) - 1), counts, head_to, links_to)
+                entries_to[to, 0], entries_to[to, 1] = entries[entry, 0], entries[entry, 1]
+                for n in range(8):
+                    boxes_to[to, n] = boxes[entry, n]
+            chunk = links[chunk, 0]
+
+
+@kernel
+def _meet(box: Any, boxes: Any, entry: int) -> bool:
+    return (
+        boxes[entry, 0] <= box[1]
+        and box[0] <= boxes[entry, 1]
+        and boxes[entry, 2] <= box[3]
+        and box[2] <= boxes[entry, 3]
+        and boxes[entry, 4] <= box[5]
+        and box[4] <= boxes[entry, 5]
+        and boxes[entry, 6] <= box[7]
+        and box[6] <= boxes[entry, 7]
+    )
+
+
+@kernel
+def _note(piece: int, i: int, found: Any, count: int, table: Any) -> Any:
+    """Add a pair of pieces to what was found: for each row of knots the first and last piece of the question, and of
+    the row, that met."""
+    row, j = piece // ROW, piece % ROW
+    at = (row * 0x9E3779B1) & (len(table) - 1)
+    while table[at] >= 0 and found[table[at], 0] != row:
+        at = (at + 1) & (len(table) - 1)
+    n = table[at]
+    if n >= 0:
+        found[n, 1], found[n, 2] = min(found[n, 1], i), max(found[n, 2], i)
+        found[n, 3], found[n, 4] = min(found[n, 3], j), max(found[n, 4], j)
+        return found, count, table
+    if count == len(found):
+        more = np.empty((2 * count, 5), np.int64)
+        more[:count] = found
+        found = more
+        table = np.full(4 * len(found), -1, np.int64)
+        for m in range(count):
+            to = (found[m, 0] * 0x9E3779B1) & (len(table) - 1)
+            while table[to] >= 0:
+                to = (to + 1) & (len(table) - 1)
+            table[to] = m
+        at = (row * 0x9E3779B1) & (len(table) - 1)
+        while table[at] >= 0:
+            at = (at + 1) & (len(table) - 1)
+    table[at] = count
+    found[count, 0] = row
+    found[count, 1] = found[count, 2] = i
+    found[count, 3] = found[count, 4] = j
+    return found, count + 1, table
+
+
+@kernel
+def gather(
+    t: Any,
+    p: Any,
+    hold: float,
+    aside: float,
+    rise: float,
+    tolerance: float,
+    later: float,
+    epoch: float,
+    cell_m: float,
+    slot_s: float,
+    counts: Any,
+    head: Any,
+    links: Any,
+    entries: Any,
+    boxes: Any,
+    levels: Any,
+    reaches: Any,
+) -> Any:
+    """Which stored pieces have a box that meets one of a corridor.
+
+    t (n,) Unix seconds, p (n, 3) metres; aside, rise: metres around it; early and late by the tolerance, and later.
+
+    Returns:
+        Unix seconds when it begins, its times from then on (n,) and places (n, 3), held on its pads, and what was
+        found (k, 5): a row of knots, first and last piece of the corridor, first and last piece of the row.
+    """
+    start, times, places = _occupied(t, p, hold)
+    found, table, count = np.empty((32, 5), np.int64), np.full(128, -1, np.int64), 0
+    parts = 0
+    for i in range(len(times) - 1):
+        parts += _cuts(places[i], places[i + 1])
+    own, of = np.empty((parts, 8)), np.empty(parts, np.int64)
+    begin = start - epoch
+    m = 0
+    for i in range(len(times) - 1):
+        cuts = _cuts(places[i], places[i + 1])
+        for part in range(cuts):
+            box = own[m]
+            _box(
+                begin + times[i], begin + times[i + 1], places[i], places[i + 1], part, cuts,
+                tolerance, tolerance + later, aside, rise, box,
+            )  # fmt: skip
+            for n in range(0, 8, 2):
+                # Seconds count from the epoch, but were rounded as Unix time.
+                far = max(abs(box[n]), abs(box[n + 1])) + (abs(start) if n == 0 else 0.0)
+                box[n] -= _SLACK + far * _SLACK_SHARE
+                box[n + 1] += _SLACK + far * _SLACK_SHARE
+            of[m] = i
+            m += 1
+
+    hull = own[0].copy()
+    for m in range(1, parts):
+        for n in range(0, 8, 2):
+            hull[n], hull[n + 1] = min(hull[n], own[m, n]), max(hull[n + 1], own[m, n + 1])
+    ranges = np.empty((parts, 6), np.int64)
+    for level in range(LEVELS):
+        if levels[level, 0] == 0:
+            continue
+        size = _size(level // _TIME_LEVELS, cell_m, _SPACE_LEVELS - 1)
+        long = _size(level % _TIME_LEVELS, slot_s, _TIME_LEVELS - 1)
+        cells = 0.0
+        for m in range(parts):
+            for axis in range(3):
+                width, reach = (long, reaches[level, 0]) if axis == 0 else (size, reaches[level, 1])
+                ranges[m, 2 * axis] = max(_cell(own[m, 2 * axis] - reach, width), levels[level, 1 + 2 * axis])
+                ranges[m, 2 * axis + 1] = min(_cell(own[m, 2 * axis + 1], width), levels[level, 2 + 2 * axis])
+            cells += (
+                max(ranges[m, 1] - ranges[m, 0] + 1, 0)
+                * float(max(ranges[m, 3] - ranges[m, 2] + 1, 0))
+                * max(ranges[m, 5] - ranges[m, 4] + 1, 0)
+            )
+        if cells > counts[ENTRIES] + 64:
+            # So many cells that looking at every entry is less.
+            for bucket in range(len(head)):
+                chunk = head[bucket]
+                while chunk >= 0:
+                    for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
+                        if not _meet(hull, boxes, entry):
+                            continue
+                        for m in range(parts):
+                            if _meet(own[m], boxes, entry):
+                                found, count, table = _note(entries[entry, 0], of[m], found, count, table)
+                    chunk = links[chunk, 0]
+            break
+        for m in range(parts):
+            for east in range(ranges[m, 2], ranges[m, 3] + 1):
+                for north in range(ranges[m, 4], ranges[m, 5] + 1):
+                    for slot in range(ranges[m, 0], ranges[m, 1] + 1):
+                        # A cell is looked at once for all parts in a row that reach it, from the first of them.
+                        if m > 0 and _holds(ranges[m - 1], slot, east, north):
+                            continue
+                        chunk = head[_hash(level, east, north, slot) & (len(head) - 1)]
+                        if chunk < 0:
+                            continue
+                        last = m + 1
+                        while last < parts and _holds(ranges[last], slot, east, north):
+                            last += 1
+                        while chunk >= 0:
+                            for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
+                                for k in range(m, last):
+                                    if _meet(own[k], boxes, entry):
+                                        found, count, table = _note(entries[entry, 0], of[k], found, count, table)
+                            chunk = links[chunk, 0]
+    return start, times, places, found[:count]
+
+
+@kernel
+def _holds(cells: Any, slot: int, east: int, north: int) -> bool:
+    return cells[0] <= slot <= cells[1] and cells[2] <= east <= cells[3] and cells[4] <= north <= cells[5]
+
+
+@kernel
+def met(
+    start: float,
+    times: Any,
+    places: Any,
+    found: Any,
+    half_width: float,
+    below: float,
+    above: float,
+    across: float,
+    up: float,
+    tolerance: float,
+    horizontal: float,
+    vertical: float,
+    later: float,
+    knots: Any,
+    rows: Any,
+    rooms: Any,
+    numbers: Any,
+) -> Any:
+    """Of what `gather` found, the numbers of those corridors of which the box around a part of a piece is nearer than
+    the limits to such a box of this corridor; one corridor may be named more than once.
+
+    The arguments are those of `utm.core.conflict.sifted`; nothing depends on what else is stored.
+    """
+    out, count = np.empty(len(found), np.int64), 0
+    a, b = np.empty(8), np.empty(8)
+    for f in range(len(found)):
+        row = found[f, 0]
+        slot = rows[row, 0]
+        wide = half_width + rooms[slot, 1] + (across + rooms[slot, 4]) + horizontal + _NEAR
+        room = max(below + rooms[slot, 3], above + rooms[slot, 2])
+        high = room + (up + rooms[slot, 5]) + vertical + _NEAR
+        both, offset = tolerance + rooms[slot, 6] + _NEAR, start - rooms[slot, 0]
+        if _boxes_meet(times, places, found[f], knots[row], offset, wide, high, both, both + later, a, b):
+            out[count] = numbers[slot, 0]
+            count += 1
+    return out[:count]
+
+
+@kernel
+def _boxes_meet(
+    times: Any,
+    places: Any,
+    pieces: Any,
+    knots: Any,
+    offset: float,
+    wide: float,
+    high: float,
+    early: float,
+    late: float,
+    a: Any,
+    b: Any,
+) -> bool:
+    """Whether, among some pieces of a corridor and of a row of knots (n, 4), two parts have boxes that near."""
+    for i in range(pieces[1], pieces[2] + 1):
+        cuts = _cuts(places[i], places[i + 1])
+        for part in range(cuts):
+            _box(
+                offset + times[i], offset + times[i + 1], places[i], places[i + 1], part, cuts,
+                early, late, wide, high, a,
+            )  # fmt: skip
+            for j in range(pieces[3], pieces[4] + 1):
+                q0, q1 = knots[j, 1:], knots[j + 1, 1:]
+                if a[1] < knots[j, 0] or knots[j + 1, 0] < a[0]:
+                    continue
+                others = _cuts(q0, q1)
+                for other in range(others):
+                    _box(knots[j, 0], knots[j + 1, 0], q0, q1, other, others, 0.0, 0.0, 0.0, 0.0, b)
+                    if a[0] <= b[1] and b[0] <= a[1] and a[6] <= b[7] and b[6] <= a[7]:
+                        east = max(b[2] - a[3], a[2] - b[3]) + wide
+                        north = max(b[4] - a[5], a[4] - b[5]) + wide
+                        east, north = max(east, 0.0), max(north, 0.0)
+                        if east * east + north * north <= wide * wide:
+                            return True
+    return False
