@@ -1,0 +1,229 @@
+"""Safe-interval search against sets of times grown until they stay, and every way against the reservations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.oracles.safeintervals import Oracle, World
+from utm.core.conflict import in_conflict
+from utm.core.safeintervals import SafeIntervalPlanner, TimedPath
+from utm.errors import NoPath
+from utm.model import Trajectory
+
+NOW = 1.76e9
+#: Rounding of times that the planner and the oracle may differ by, seconds: both widen by microseconds at every move.
+CLOSE_S = 1e-4
+
+
+def world(
+    blocked, *, hover=True, stop_s=0.0, factor=None, climb_m_s=2.5, descent_m_s=2.0, origin_m=(100.0, -50.0, 7.0)
+):
+    blocked = np.asarray(blocked, bool)
+    factor = np.ones(blocked.shape) if factor is None else factor
+    return World(blocked, 10.0, 10.0, climb_m_s, descent_m_s, hover, stop_s, factor, np.array(origin_m), [])
+
+
+def planner_of(w: World) -> SafeIntervalPlanner:
+    planner = SafeIntervalPlanner(
+        w.blocked,
+        w.cell_m,
+        cruise_m_s=w.cruise_m_s,
+        climb_m_s=w.climb_m_s,
+        descent_m_s=w.descent_m_s,
+        hover=w.hover,
+        stop_s=w.stop_s,
+        factor=None if (w.factor == 1).all() else w.factor,
+        origin_m=w.origin_m,
+    )
+    for number, reservation in enumerate(w.reservations):
+        planner.reserve(number, *reservation)
+    return planner
+
+
+def line(w: World, *stops: tuple) -> Trajectory:
+    """A flight through (seconds from now, i, j, k), in grid coordinates: (0.5, 0.5, 0.5) is a centre."""
+    return Trajectory([NOW + s[0] for s in stops], [w.origin_m + np.array(s[1:]) * w.cell_m for s in stops])
+
+
+def check(w: World, found: TimedPath, start, goal, hold) -> None:
+    """Every step is permitted and takes its time; nobody is met; what the path says of itself holds."""
+    assert tuple(found.cells[0]) == tuple(start)
+    assert tuple(found.cells[-1]) == tuple(goal)
+    oracle = Oracle(w, NOW, NOW, 0.0)
+    cost, before = 0.0, None
+    for n, (one, other) in enumerate(itertools.pairwise(map(tuple, found.cells.tolist()))):
+        step = np.subtract(other, one)
+        kind = "level" if step[2] == 0 else "vertical"
+        steps = {there[0]: (seconds, dear) for there, seconds, dear, _ in oracle.moves((one, kind))}
+        seconds, dear = steps[other]
+        cost += dear
+        assert found.arrive_s[n + 1] - found.leave_s[n] == pytest.approx(seconds, abs=2e-6)
+        waited = found.leave_s[n] - found.arrive_s[n]
+        assert waited >= 0
+        if before not in (None, kind):
+            assert waited >= w.stop_s
+            cost += w.stop_s * w.factor[one]
+        if not w.hover:
+            assert waited == pytest.approx(w.stop_s if before not in (None, kind) else 0.0, abs=2e-6)
+        before = kind
+    assert found.cost == pytest.approx(cost, abs=1e-3)
+    flight = found.trajectory()
+    assert (flight.start_s, flight.end_s) == (found.depart_s, found.arrival_s)
+    for reserved, *limits in w.reservations:
+        assert not in_conflict(reserved, flight.held(hold, hold), *limits)
+    points, waits = found.corners()
+    assert len(points) == len(waits)
+    legs = np.diff(points, axis=0)
+    assert ((legs[:, 2] == 0) | (legs[:, :2] == 0).all(axis=1)).all()
+    speeds = np.where(legs[:, 2] == 0, w.cruise_m_s, np.where(legs[:, 2] > 0, w.climb_m_s, w.descent_m_s))
+    assert waits.sum() + (np.linalg.norm(legs, axis=1) / speeds).sum() == pytest.approx(
+        found.arrival_s - found.depart_s, abs=1e-3
+    )
+
+
+def agree(w: World, start, goal, *, within=40.0, hold=0.0, planner=None) -> TimedPath | None:
+    """The planner and the oracle say the same; what they say."""
+    planner = planner or planner_of(w)
+    oracle = Oracle(w, NOW, NOW + within, hold)
+    least = oracle.least_arrival(start, goal)
+    if math.isinf(least):
+        with pytest.raises(NoPath):
+            planner.path(start, goal, NOW, NOW + within, hold_s=hold)
+        return None
+    found = planner.path(start, goal, NOW, NOW + within, hold_s=hold)
+    check(w, found, start, goal, hold)
+    assert found.depart_s >= NOW
+    assert found.arrival_s == pytest.approx(least, abs=CLOSE_S)
+    cheapest = oracle.least_cost(start, goal, least + CLOSE_S)
+    assert found.cost >= cheapest - 1e-3
+    # Ways that arrive as one that is barely possible may or may not count: then both answers are right.
+    assert found.cost <= oracle.least_cost(start, goal, least + 2e-6) + 1e-3
+    return found
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+def test_alone_it_flies_the_shortest_way_at_once(hover):
+    found = agree(world(np.zeros((5, 3, 2)), hover=hover), (0, 0, 0), (4, 1, 1))
+    assert found.depart_s == NOW
+    assert found.arrival_s == pytest.approx(NOW + 3 + math.sqrt(2) + 4, abs=1e-4)
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+def test_a_head_on_street_is_waited_for_on_the_ground(hover):
+    w = world(np.zeros((6, 1, 1)), hover=hover)
+    w.reservations.append((line(w, (0, 6.5, 0.5, 0.5), (7, -0.5, 0.5, 0.5)), 7.0, 4.0, 0.5))
+    found = agree(w, (0, 0, 0), (5, 0, 0))
+    assert found.depart_s > NOW + 6
+    assert (found.leave_s[1:] == found.arrive_s[1:])[:-1].all()
+
+
+@pytest.mark.nojit
+def test_it_backs_off_into_a_side_street_and_hovers_there():
+    """The start is taken away early and the goal far: it must go into the street, aside, and on."""
+    blocked = np.ones((7, 2, 1), bool)
+    blocked[:, 0] = False
+    blocked[2, 1] = False
+    w = world(blocked)
+    w.reservations.append((line(w, (2, 6.5, 0.5, 0.5), (16, 0.5, 0.5, 0.5), (40, 0.5, 0.5, 0.5)), 7.0, 4.0, 0.0))
+    found = agree(w, (0, 0, 0), (6, 0, 0))
+    assert [2, 1, 0] in found.cells.tolist()
+    assert (found.leave_s - found.arrive_s).max() > 1
+    w.hover = False
+    assert agree(w, (0, 0, 0), (6, 0, 0)) is None
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+@pytest.mark.parametrize("stop_s", [0.0, 1.0])
+def test_it_climbs_over_one_that_stays(hover, stop_s):
+    w = world(np.zeros((5, 1, 2)), hover=hover, stop_s=stop_s)
+    w.reservations.append((line(w, (-100, 2.5, 0.5, 0.5), (100, 2.5, 0.5, 0.5)), 7.0, 4.0, 0.0))
+    found = agree(w, (0, 0, 0), (4, 0, 0))
+    assert found.cells[:, 2].max() == 1
+    assert found.arrival_s == pytest.approx(NOW + 4 + 4 + 5 + 2 * stop_s, abs=1e-4)
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+def test_it_flies_around_one_that_stays(hover):
+    w = world(np.zeros((5, 3, 1)), hover=hover)
+    w.reservations.append((line(w, (-100, 2.5, 0.5, 0.5), (100, 2.5, 0.5, 0.5)), 7.5, 4.0, 0.0))
+    found = agree(w, (0, 0, 0), (4, 0, 0))
+    assert found.cells[:, 1].max() >= 1
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+def test_no_way_past_one_that_stays(hover):
+    w = world(np.zeros((4, 1, 1)), hover=hover)
+    w.reservations.append((line(w, (-100, 2.5, 0.5, 0.5), (100, 2.5, 0.5, 0.5)), 5.0, 4.0, 0.0))
+    assert agree(w, (0, 0, 0), (3, 0, 0)) is None
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+def test_pads_are_free_for_the_hold_before_and_after(hover):
+    w = world(np.zeros((4, 1, 1)), hover=hover)
+    w.reservations.append((line(w, (-5, 0.5, 0.5, 0.5), (1, 0.5, 0.5, 0.5)), 3.0, 4.0, 0.0))
+    w.reservations.append((line(w, (9, 3.5, 0.5, 0.5), (12, 3.5, 0.5, 0.5)), 3.0, 4.0, 0.0))
+    found = agree(w, (0, 0, 0), (3, 0, 0), hold=3.0)
+    assert found.depart_s >= NOW + 4
+    assert found.arrival_s >= NOW + 12
+
+
+def random_world(rng: np.random.Generator, shape, hover, stop_s, weighed) -> World:
+    blocked = rng.random(shape) < rng.choice([0.0, 0.2, 0.4])
+    factor = rng.integers(1, 3, shape).astype(float) if weighed else None
+    w = world(blocked, hover=hover, stop_s=stop_s, factor=factor, climb_m_s=rng.choice([2.5, 4.0, 10.0]))
+    for _ in range(rng.integers(1, 4)):
+        count = rng.integers(2, 5)
+        times = np.cumsum(rng.choice([0.5, 1.0, 2.0, 3.7, 6.0], count)) + rng.choice([-4.0, 0.0, 3.0])
+        # Centres, corners and anywhere; a place may come twice: it hovers
+        places = np.where(rng.random() < 0.5, rng.integers(-1, np.array(shape) + 1, (count, 3)) + 0.5,
+                          rng.uniform(-1, np.array(shape) + 1, (count, 3)))  # fmt: skip
+        if rng.random() < 0.5:
+            places[:, 2] = places[0, 2]
+        if rng.random() < 0.3:
+            places[1] = places[0]
+        w.reservations.append(
+            (
+                line(w, *np.column_stack([times, places]).tolist()),
+                rng.choice([3.0, 7.3, 10.0, 14.0]),
+                rng.choice([3.0, 4.0, 11.0]),
+                rng.choice([0.0, 0.25, 1.0]),
+            )
+        )
+    return w
+
+
+def asked(rng: np.random.Generator, w: World) -> tuple[tuple, tuple] | None:
+    free = np.argwhere(~w.blocked)
+    if len(free) < 2:
+        return None
+    one, other = rng.choice(len(free), 2, replace=False)
+    return tuple(free[one].tolist()), tuple(free[other].tolist())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.sampled_from([(4, 1, 1), (3, 3, 1), (3, 2, 2), (5, 2, 1), (4, 1, 2)]),
+    hover=st.booleans(),
+    stop_s=st.sampled_from([0.0, 0.0, 1.5]),
+    weighed=st.booleans(),
+    hold=st.sampled_from([0.0, 1.0]),
+)
+def test_arrival_and_cost_are_those_of_the_oracle(seed, shape, hover, stop_s, weighed, hold):
+    rng = np.random.default_rng(seed)
+    w = random_world(rng, shape, hover, stop_s, weighed)
+    question = asked(rng, w)
+    if question:
+        agree(w, *question, within=14.0, hold=hold)
