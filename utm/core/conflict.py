@@ -420,7 +420,7 @@ def _nearest(ta: Any, pa: Any, tb: Any, pb: Any, vertical: float, lowest: float,
 
     A convex quadratic over a polygon: its least value is where its gradient vanishes, if that is inside, or on an edge.
     """
-    best, at = np.inf, np.nan
+    best, at = within, np.nan
     corners, scratch = np.empty((_CORNERS, 2)), np.empty((_CORNERS, 2))
     begin = 0
     for i in range(len(ta) - 1):

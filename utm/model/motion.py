@@ -6,21 +6,35 @@ map's vertical datum (so ``up`` is never a height above ground). Times are secon
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+_sum, _all = np.add.reduce, np.logical_and.reduce  # `np.sum` and `all` take three times as long for a few numbers
+
 
 def _frozen(values: object, columns: int | None) -> NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)  # always a copy: a frozen object must not share its memory
-    expected = 1 if columns is None else 2
-    if array.ndim != expected or (columns is not None and array.shape[1] != columns):
-        raise ValueError(f"expected shape {'(n,)' if columns is None else f'(n, {columns})'}, got {array.shape}")
-    if not np.isfinite(array).all():
+    shape = array.shape
+    if len(shape) != 1 if columns is None else len(shape) != 2 or shape[1] != columns:
+        raise ValueError(f"expected shape {'(n,)' if columns is None else f'(n, {columns})'}, got {shape}")
+    # A sum is finite only if all of its terms are; one that overflowed is looked at again term by term.
+    if not math.isfinite(_sum(array, axis=None)) and not np.isfinite(array).all():
         raise ValueError("expected finite numbers")
-    array.setflags(write=False)
+    array.flags.writeable = False
     return array
+
+
+def _unchecked(t_s: NDArray[np.float64], enu_m: NDArray[np.float64]) -> Trajectory:
+    """A trajectory of arrays that nobody else holds and that are known to be right."""
+    t_s.flags.writeable = False
+    enu_m.flags.writeable = False
+    made = object.__new__(Trajectory)
+    object.__setattr__(made, "t_s", t_s)
+    object.__setattr__(made, "enu_m", enu_m)
+    return made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +53,7 @@ class Trajectory:
             raise ValueError(
                 f"a trajectory needs two or more points, got {len(self.t_s)} times, {len(self.enu_m)} points"
             )
-        if not (np.diff(self.t_s) > 0).all():
+        if not _all(self.t_s[1:] > self.t_s[:-1]):
             raise ValueError("the times of a trajectory must increase strictly")
 
     @property
@@ -68,7 +82,7 @@ class Trajectory:
         if self.end_s + after_s > self.end_s:
             times.append(np.array([self.end_s + after_s]))
             places.append(self.enu_m[-1:])
-        return Trajectory(np.concatenate(times), np.concatenate(places))
+        return _unchecked(np.concatenate(times), np.concatenate(places))
 
     def delayed(self, delay_s: float) -> Trajectory:
         """The same way, ``delay_s`` later."""
@@ -86,8 +100,14 @@ class Tube:
     vertical_m: float = 0.0
 
 
+class _Once:
+    """Room for what follows from the fields and is worked out when it is first asked for."""
+
+    __slots__ = ("_occupied",)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Corridor:
+class Corridor(_Once):
     """A sky road granted to one flight: a timed centre line and the room around it.
 
     A drone conforms at time ``t`` when some point of the occupied line (below) whose own time lies within
@@ -108,7 +128,11 @@ class Corridor:
     @property
     def occupied(self) -> Trajectory:
         """The centre line, at rest on its pads for ``pad_hold_s`` before and after."""
-        return self.centre_line.held(self.pad_hold_s, self.pad_hold_s)
+        try:
+            return self._occupied
+        except AttributeError:
+            object.__setattr__(self, "_occupied", self.centre_line.held(self.pad_hold_s, self.pad_hold_s))
+            return self._occupied
 
 
 @dataclass(frozen=True, slots=True, eq=False)
