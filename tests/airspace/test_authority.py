@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -11,12 +12,12 @@ import sqlite3
 
 import numpy as np
 import pytest
-import sqlalchemy as sql
 
 from tests.airspace.conftest import PADS, T0, plan, zone
 from tests.airspace.test_admission import sampled_conflict
 from utm.airspace import Airspace, decision_document, intent_detail
-from utm.airspace.store import intent_document, intent_from
+from utm.airspace.records import intent_document, intent_from
+from utm.airspace.volumes import volumes_of
 from utm.core import in_conflict
 from utm.errors import InputError, MapError, StateError, StoreError, ZoneError
 from utm.mapping import CityMap
@@ -78,9 +79,9 @@ def test_the_course_of_a_flight(airspace, granted):
     airspace.position("one", half + 65.0, line.at(half + 65.0))
     assert airspace.intent("one").state is IntentState.CONTINGENT
     assert airspace.end("one").state is IntentState.ENDED
-    kinds = [(event.kind, event.document.get("to")) for event in airspace.events()]
+    kinds = [(event.kind, event.body["answer"].get("to")) for event in airspace.events()]
     assert kinds == [
-        ("decision", None),
+        ("plan", None),
         ("state", "Activated"),
         ("state", "Nonconforming"),
         ("state", "Activated"),
@@ -146,7 +147,9 @@ def test_an_ended_flight_frees_its_room(airspace, town, granted):
 
 def test_a_new_zone_names_the_flights_it_stands_in_the_way_of(airspace, town, granted):
     middle = granted.corridor.centre_line.at((T0 + granted.corridor.centre_line.end_s) / 2)[:2]
-    assert [i.id for i in airspace.add_zones([zone(town, "works", tuple(middle), 20.0)])] == ["one"]
+    (move,) = airspace.add_zones([zone(town, "works", tuple(middle), 20.0)])
+    assert (move.before.id, move.kind) == ("one", "replanned")
+    assert airspace.intent("one").version == 2
     later = zone(town, "later", tuple(middle), 20.0, valid_from_s=T0 + 7200.0)
     assert airspace.add_zones([later]) == ()
     assert airspace.add_zones([zone(town, "corner", (1550.0, 50.0), 20.0)]) == ()
@@ -160,27 +163,15 @@ def test_two_zones_of_one_id_are_not_made_one(airspace, town):
     assert airspace.zones() == ()
 
 
-def test_a_look_during_which_somebody_writes_is_stale(airspace, town, granted):
-    # As on a database whose statements each see the newest state: the revision must be the first thing read.
-    order: list[str] = []
-    engine = airspace._store._engine
-    listen = ("before_cursor_execute", lambda _c, _cursor, statement, *_: order.append(statement))
-    sql.event.listen(engine, *listen)
-    airspace._store.situation()
-    sql.event.remove(engine, *listen)
-    read = [table for statement in order for table in ("meta", "zones", "intents") if f"FROM {table}" in statement]
-    assert read == ["meta", "zones", "intents"]
-
-
 def test_a_flight_that_begins_while_it_is_cancelled_stays(airspace, granted, monkeypatch):
-    situation = airspace._store.situation
+    ask = airspace._journal.ask
 
-    def activated_meanwhile():
-        monkeypatch.setattr(airspace._store, "situation", situation)
+    def activated_meanwhile(question):
+        monkeypatch.setattr(airspace._journal, "ask", ask)
         airspace.activate("one", T0)
-        return situation()
+        return ask(question)
 
-    monkeypatch.setattr(airspace._store, "situation", activated_meanwhile)
+    monkeypatch.setattr(airspace._journal, "ask", activated_meanwhile)
     with pytest.raises(StateError, match="ended, not cancelled"):
         airspace.cancel("one")
     assert airspace.intent("one").state is IntentState.ACTIVATED
@@ -235,10 +226,11 @@ def test_an_airspace_is_opened_again(airspace, town, granted):
 def test_a_map_that_changed_is_noticed(airspace, town, tmp_path):
     other = tmp_path / "map"
     shutil.copytree(town.path, other)
+    (other / "versions" / f"{town.version[:16]}.json").unlink()
     file = airspace.path / "airspace.json"
     document = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps(document | {"map": str(other), "map_version": "0" * 64}), encoding="utf-8")
-    with pytest.raises(MapError, match="was made for version 000000000000 of its map"):
+    file.write_text(json.dumps(document | {"map": str(other)}), encoding="utf-8")
+    with pytest.raises(MapError, match=f"stands on version {town.version[:12]} of its map, which does not open"):
         Airspace.open(airspace.path)
 
 
@@ -270,14 +262,15 @@ def test_a_database_of_somebody_else_is_refused(tmp_path, town):
         file = made.path / "airspace.json"
     document = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(document | {"database": f"sqlite:///{other}"}), encoding="utf-8")
-    with pytest.raises(StoreError, match="does not hold an airspace"):
+    with pytest.raises(StoreError, match="holds no airspace"):
         Airspace.open(file.parent)
 
 
 def test_the_database_of_another_map_is_refused(airspace):
-    with airspace._store._engine.begin() as connection:
-        connection.execute(sql.text("UPDATE meta SET value = 'other' WHERE key = 'map_version'"))
-    with pytest.raises(StoreError, match="over another map"):
+    with contextlib.closing(sqlite3.connect(airspace.path / "airspace.db")) as connection:
+        connection.execute("UPDATE meta SET value = 'other' WHERE key = 'map_version'")
+        connection.commit()
+    with pytest.raises(MapError, match="stands on version other of its map"):
         Airspace.open(airspace.path)
 
 
@@ -285,7 +278,7 @@ def test_the_database_of_another_map_is_refused(airspace):
     ("change", "words"),
     [
         ({"map": 5}, "is damaged"),
-        ({"format": 2, "rules": {"birds": 1}}, "has format 2"),
+        ({"format": 1, "rules": {"birds": 1}}, "has format 1"),
         ({"rules": {"clearance_m": "30"}}, "is damaged"),
         ({"rules": {"clearance_m": -30.0}}, "0 or more"),
     ],
@@ -313,7 +306,7 @@ def test_what_is_published(airspace, town, granted):
     assert first["ellipsoid_m"] == pytest.approx(47.28, abs=0.1)
     assert first["amsl_m"] == pytest.approx(10.58, abs=0.1)
     assert first["time"] == "2026-10-20T01:00:00.000Z"
-    for volume, published in zip(granted.volumes, detail["volumes"], strict=True):
+    for volume, published in zip(volumes_of(granted.corridor), detail["volumes"], strict=True):
         shape = published["volume"]
         assert shape["altitude_upper"]["value"] - shape["altitude_lower"]["value"] >= volume.ceiling_m - volume.floor_m
         assert len(shape["outline_polygon"]["vertices"]) == len(volume.outline_m)

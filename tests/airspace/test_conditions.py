@@ -166,7 +166,7 @@ def test_an_airspace_remembers_its_conditions(airspace: Airspace, town):
     assert [layer.name for layer in airspace.conditions.layers] == ["walls"]
     with pytest.raises(StateError, match="no cost layer noise"):
         airspace.remove_layer("noise")
-    assert [event.kind for event in airspace.events()] == ["conditions"] * 5
+    assert [event.kind for event in airspace.events()] == ["conditions"] * 6
 
 
 def test_conditions_change_what_others_are_judged_against(airspace: Airspace, town):

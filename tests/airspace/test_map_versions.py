@@ -47,6 +47,6 @@ def test_a_version_that_is_gone_is_told(tmp_path):
     file = tmp_path / "airspace" / "airspace.json"
     for place in ("../city", "../other", "../nowhere"):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"map": place}))
-        with pytest.raises(MapError, match=f"was made for version {first.version[:12]}") as caught:
+        with pytest.raises(MapError, match=f"stands on version {first.version[:12]}") as caught:
             Airspace.open(tmp_path / "airspace")
         assert "make a new airspace" in str(caught.value)

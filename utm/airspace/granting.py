@@ -11,7 +11,6 @@ from utm.airspace.case import Case, Option
 from utm.airspace.conditions import conditions_hash
 from utm.airspace.documents import plan_document
 from utm.airspace.routing import clearances_of
-from utm.airspace.volumes import volumes_of
 from utm.airspace.zones import zone_hash
 from utm.model import IntentState, OperationalIntent
 
@@ -31,7 +30,6 @@ def intent_of(case: Case, option: Option) -> OperationalIntent:
         version=1,
         ovn="",
         corridor=option.corridor,
-        volumes=volumes_of(option.corridor),
         map_version=situation.skies.city_map.version,
         zones=tuple(f"{zone.id}@{zone_hash(zone)}" for zone in situation.zones),
         neighbours=tuple(f"{other.id}@{other.ovn}" for other in near),
@@ -43,7 +41,7 @@ def intent_of(case: Case, option: Option) -> OperationalIntent:
 
 
 def _clearances(case: Case, option: Option, near: tuple[OperationalIntent, ...]) -> dict[str, float]:
-    found = clearances_of(case.situation.skies, case.plan, case.places, option.route)
+    found = clearances_of(case.skies, case.plan, case.places, option.route)
     nearest = min((case.meeting(option, other)[0] for other in near), default=math.inf)
     return found | ({"separation_m": nearest} if math.isfinite(nearest) else {})
 

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from utm.airspace.documents import iso, plan_document
+from utm.airspace.documents import iso
+from utm.airspace.ledger import Entry
+from utm.airspace.records import intent_from
+from utm.airspace.saying import decision_said
+from utm.airspace.volumes import volumes_of
 from utm.mapping import CityMap
-from utm.model import Datum, Decision, OperationalIntent, Trajectory, Volume4D
+from utm.model import Datum, Decision, Limit, OperationalIntent, Trajectory, Volume4D
 
 
 def route_document(city_map: CityMap, line: Trajectory) -> list[dict[str, Any]]:
@@ -85,33 +89,50 @@ def intent_detail(city_map: CityMap, intent: OperationalIntent) -> dict[str, Any
             "pad_hold_s": corridor.pad_hold_s,
         },
         "route": route_document(city_map, corridor.centre_line),
-        "volumes": [volume_document(city_map, volume) for volume in intent.volumes],
+        "volumes": [volume_document(city_map, volume) for volume in volumes_of(intent.corridor)],
         "clearances": {name: round(value, 2) for name, value in intent.clearances.items()},
         "judged_against": {
             "map": intent.map_version,
             "zones": list(intent.zones),
             "intents": list(intent.neighbours),
             "conditions": intent.conditions,
+            "entry": list(intent.judged),
         },
+        "limits": [limit_document(limit) for limit in intent.limits],
+    }
+
+
+def limit_document(limit: Limit) -> dict[str, Any]:
+    """One line of a certificate."""
+    return {
+        "kind": str(limit.kind),
+        "subject": limit.subject,
+        "found_m": round(limit.found_m, 3),
+        "needed_m": round(limit.needed_m, 3),
+        "margin_m": round(limit.margin_m, 3),
+        "time": iso(limit.at_s),
+        "at_m": [round(value, 2) for value in limit.at_m],
     }
 
 
 def decision_document(city_map: CityMap, decision: Decision) -> dict[str, Any]:
     """The answer to ``plan submit --json``."""
-    return {
-        "plan": decision.plan.id,
-        "operator": decision.plan.operator,
-        "status": "approved" if decision.approved else "refused",
-        "as_asked": decision.approved and decision.change is None,
-        "change": dataclasses.asdict(decision.change) if decision.change else None,
-        "other_changes": decision.details.get("other_changes", []),
-        "reasons": [dataclasses.asdict(reason) for reason in decision.reasons],
-        "relaxation": decision.details.get("relaxation"),
+    receipt = decision.receipt
+    return decision_said(decision) | {
         "intent": intent_detail(city_map, decision.intent) if decision.intent else None,
-        "alternative": None
-        if decision.alternative is None
-        else {
-            "change": dataclasses.asdict(decision.alternative_change) if decision.alternative_change else None,
-            "plan": plan_document(decision.alternative),
-        },
+        "displaced": [move.document() for move in decision.details.get("displaced", ())],
+        "receipt": None if receipt is None else dataclasses.asdict(receipt),
+    }
+
+
+def decision_published(city_map: CityMap, entry: Entry) -> dict[str, Any]:
+    """The same from the log."""
+    body = entry.body
+    said = dict(body["answer"])
+    if said["status"] == "error":
+        return said
+    intents = [document for document in body.get("intents", ()) if document["id"] == said["plan"]]
+    return {"displaced": []} | said | {
+        "intent": intent_detail(city_map, intent_from(intents[0])) if intents else None,
+        "receipt": {"seq": entry.seq, "digest": entry.digest, "signature": entry.signature},
     }

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from utm.model.motion import Corridor, Volume4D
+from utm.model.motion import Corridor
 from utm.model.plan import Datum, FlightPlan
 
 
@@ -215,8 +215,6 @@ class OperationalIntent:
     ovn: str
     """Opaque version number: changes with every change, and proves that its holder saw this version."""
     corridor: Corridor
-    volumes: tuple[Volume4D, ...]
-    """The corridor as prisms in space and time; together they contain it."""
     map_version: str
     """Content hash of the map."""
     zones: tuple[str, ...]

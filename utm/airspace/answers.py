@@ -1,0 +1,206 @@
+"""What the airspace answers to each kind of request: pure functions of a view, the request and the time.
+
+Every request is JSON, and so is what is said to it: `question` makes a question of what stands in the log, too, which
+is how a log is replayed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from utm.airspace.admission import decide
+from utm.airspace.documents import parse_plan, parse_zones, plan_document
+from utm.airspace.journal import Answer, Question
+from utm.airspace.moving import displaced
+from utm.airspace.picture import Effects, View
+from utm.airspace.rejudging import rejudged
+from utm.airspace.saying import decision_said
+from utm.airspace.states import moved_to, state_effect
+from utm.airspace.world import World
+from utm.airspace.zones import check_zone
+from utm.errors import InputError, PlanError, StateError, ZoneError
+from utm.model import Actor, FlightPlan, GeoZone, IntentState, Role
+
+# --- who asks ------------------------------------------------------------------------------------------------
+
+
+def actor_document(actor: Actor) -> dict[str, str]:
+    """Who asks, as JSON."""
+    return {"name": actor.name, "role": str(actor.role)}
+
+
+def actor_from(document: Mapping[str, Any]) -> Actor:
+    """The reverse."""
+    return Actor(document["name"], Role(document["role"]))
+
+
+def _check_owner(actor: Actor, operator: str, subject: str) -> None:
+    if actor.role is Role.OPERATOR and actor.name != operator:
+        raise StateError(f"{subject} is {operator}'s; {actor.name} may not change it")
+
+
+def _check_city(actor: Actor, what: str) -> None:
+    if actor.role is Role.OPERATOR:
+        raise StateError(f"{what} is for the city or rescue services; {actor.name} asks as an operator")
+
+
+# --- plans ---------------------------------------------------------------------------------------------------
+
+
+def plan_request(plan: FlightPlan, choose: str, actor: Actor) -> dict[str, Any]:
+    """A plan as it is asked for."""
+    times = [plan.earliest_departure_s, plan.latest_departure_s]
+    return {"plan": plan_document(plan), "times_s": times, "choose": choose, "actor": actor_document(actor)}
+
+
+def plan_from(document: Mapping[str, Any], times_s: list[float]) -> FlightPlan:
+    """A plan with its times to the last bit, which the written form rounds."""
+    plan = parse_plan(document)
+    return dataclasses.replace(plan, earliest_departure_s=times_s[0], latest_departure_s=times_s[1])
+
+
+def answer_plan(
+    world: World, request: Mapping[str, Any], now_s: float, view: View, plan: FlightPlan | None = None
+) -> Answer:
+    """Grant or refuse; whoever of lower priority stands in the way gives way."""
+    actor = actor_from(request["actor"])
+    plan = plan or plan_from(request["plan"], request["times_s"])
+    _check_owner(actor, plan.operator, plan.id)
+    if plan.priority > 0 and actor.role is Role.OPERATOR:
+        raise PlanError(
+            "is for rescue services and the city",
+            field="priority",
+            value=plan.priority,
+            mend="File it in that role, or with priority 0.",
+        )
+    if view.get(plan.id) is not None:
+        raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
+    situation = world.situation(view, now_s)
+    decision = decide(situation, plan, choose=request["choose"])
+    if decision.intent is None:
+        return Answer(decision_said(decision), result=decision)
+    moved = displaced(situation, decision)
+    intents = (decision.intent, *(move.intent for move in moved if move.intent is not None))
+    said = decision_said(decision) | ({"displaced": [move.document() for move in moved]} if moved else {})
+    return Answer(
+        said,
+        Effects(intents=intents, states=tuple(move.state for move in moved if move.state is not None)),
+        result=dataclasses.replace(decision, details={**decision.details, "displaced": moved}) if moved else decision,
+    )
+
+
+# --- states --------------------------------------------------------------------------------------------------
+
+
+def answer_state(_world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+    """Move an intent to another state."""
+    intent_id, state, actor = request["intent"], IntentState(request["to"]), actor_from(request["actor"])
+    intent = view.get(intent_id)
+    if intent is None:
+        raise StateError(f"{intent_id} is not live: it has ended, or was never granted")
+    _check_owner(actor, intent.plan.operator, intent_id)
+    if request.get("ovn") not in (None, intent.ovn):
+        raise StateError(f"{intent_id} has changed since: its OVN is {intent.ovn}, not {request['ovn']}; look again")
+    if request.get("cancel") and intent.state is not IntentState.ACCEPTED:
+        raise StateError(f"{intent_id} is {intent.state}; a flight that began is ended, not cancelled")
+    changed = moved_to(intent, state, now_s, view.conflicts)
+    said = {"from": str(intent.state), "to": str(state), "version": changed.version, "ovn": changed.ovn}
+    return Answer(said, Effects(states=(state_effect(changed),)), result=changed)
+
+
+# --- zones and conditions ------------------------------------------------------------------------------------
+
+
+def answer_zones(
+    world: World, request: Mapping[str, Any], now_s: float, view: View, zones: tuple[GeoZone, ...] | None = None
+) -> Answer:
+    """Enter zones, replacing those of the same id, and judge the intents that they touch again."""
+    _check_city(actor_from(request["actor"]), "entering a zone")
+    zones = parse_zones({"type": "FeatureCollection", "features": request["zones"]}) if zones is None else zones
+    for zone in zones:
+        check_zone(zone)
+    if twice := [zone.id for index, zone in enumerate(zones) if zone.id in {one.id for one in zones[:index]}]:
+        raise ZoneError("two zones have this id", field=twice[0], mend="Give each its own; a later one replaces.")
+    moved = rejudged(world.situation(view, now_s), zones)
+    effects = Effects(
+        zones=zones,
+        intents=tuple(move.intent for move in moved if move.intent is not None),
+        states=tuple(move.state for move in moved if move.state is not None),
+    )
+    said = {"zones": [zone.id for zone in zones], "touched": [move.document() for move in moved]}
+    return Answer(said, effects, result=moved)
+
+
+def answer_zone_removed(_world: World, request: Mapping[str, Any], _now_s: float, view: View) -> Answer:
+    """Take a zone out."""
+    _check_city(actor_from(request["actor"]), "removing a zone")
+    zone_id = request["zone"]
+    if zone_id not in {zone.id for zone in view.zones}:
+        raise StateError(f"there is no zone {zone_id}; `utm zone list` shows those there are")
+    return Answer({"zone": zone_id}, Effects(zones_removed=(zone_id,)))
+
+
+def answer_conditions(_world: World, request: Mapping[str, Any], _now_s: float, view: View) -> Answer:
+    """Replace the forecast, or put or remove a cost layer. What was granted stays granted."""
+    _check_city(actor_from(request["actor"]), "the forecast and its layers")
+    document = {"wind": None, "layers": [], **(view.conditions or {})}
+    if "wind" in request:
+        document["wind"] = request["wind"]
+    if "layer" in request:
+        kept = [layer for layer in document["layers"] if layer["name"] != request["layer"]["name"]]
+        document["layers"] = [*kept, request["layer"]]
+    if "layer_removed" in request:
+        kept = [layer for layer in document["layers"] if layer["name"] != request["layer_removed"]]
+        if len(kept) == len(document["layers"]):
+            raise StateError(
+                f"there is no cost layer {request['layer_removed']}; `utm layer list` shows those there are"
+            )
+        document["layers"] = kept
+    return Answer(document, Effects(conditions=document))
+
+
+# --- all of them ---------------------------------------------------------------------------------------------
+
+
+def state_request(intent_id: str, to: IntentState, actor: Actor, *, cancel: bool = False) -> dict[str, Any]:
+    """A change of state as it is asked for."""
+    request = {"intent": intent_id, "to": str(to), "actor": actor_document(actor)}
+    return request | ({"cancel": True} if cancel else {})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Kind:
+    answer: Callable[..., Answer]
+    at_once: bool = True
+    """So quick that it is worked out under the lock."""
+
+
+_KINDS = {
+    "plan": _Kind(answer_plan, at_once=False),
+    "state": _Kind(answer_state),
+    "zones": _Kind(answer_zones, at_once=False),
+    "zone-removed": _Kind(answer_zone_removed),
+    "conditions": _Kind(answer_conditions),
+}
+
+
+def question(
+    world: World, kind: str, subject: str, request: Mapping[str, Any], now_s: float, parsed: Any = None
+) -> Question:
+    """A request as a question of the journal.
+
+    Args:
+        kind: as it stands in the log.
+        parsed: the object that the request was written from, where it is at hand; read from the request otherwise.
+
+    Raises:
+        InputError: an unknown kind.
+    """
+    if kind not in _KINDS:
+        raise InputError("is no kind of request", field="kind", value=kind, mend=f"Known: {', '.join(_KINDS)}.")
+    how, more = _KINDS[kind], () if parsed is None else (parsed,)
+    return Question(
+        kind, subject, request, now_s, lambda view: how.answer(world, request, now_s, view, *more), how.at_once
+    )

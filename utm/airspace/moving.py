@@ -1,0 +1,124 @@
+"""Making granted flights give way: to a flight of higher priority, to a new zone, to an emergency, to a new map.
+
+On the ground the plan is decided again, in its own window. In the air a new way begins where the flight will be after a
+reaction time. What finds no way any more is withdrawn (on the ground) or told to hold (in the air). Every new corridor
+is decided in full, against everybody else and against those that moved before it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from utm.airspace.admission import decide
+from utm.airspace.saying import decision_said
+from utm.airspace.situation import Overlay, Situation
+from utm.airspace.states import ASTRAY, next_version, state_effect
+from utm.errors import PlanError
+from utm.model import Decision, IntentState, OperationalIntent
+
+#: From the decision until a drone in the air does what it says: the event reaches whoever flies it, the new mission is
+#: uploaded and confirmed (docs/px4.md).
+REACTION_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """What becomes of a granted flight that must give way."""
+
+    before: OperationalIntent
+    kind: str
+    """``kept``, ``replanned`` on the ground, ``rerouted`` in the air, ``landing`` or ``holding`` there, ``withdrawn``
+    on the ground."""
+    sentence: str
+    intent: OperationalIntent | None = None
+    """Its new version, where its corridor changed."""
+    state: Mapping[str, Any] | None = None
+    """Where only its state changed."""
+    alternative: Mapping[str, Any] | None = None
+    """Of a flight that was withdrawn: the nearest plan that would be granted."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON, for the log and for whoever is told."""
+        said = {"id": self.before.id, "operator": self.before.plan.operator, "kind": self.kind}
+        said["sentence"] = self.sentence
+        return said | ({"alternative": self.alternative} if self.alternative else {})
+
+
+def give_way(situation: Situation, intents: Iterable[OperationalIntent]) -> tuple[Move, ...]:
+    """Move some intents out of the way of what the situation holds, the more urgent first, then by id.
+
+    Args:
+        situation: with whatever they give way to, and without themselves.
+    """
+    moves: list[Move] = []
+    for intent in sorted(intents, key=lambda one: (-one.plan.priority, one.id)):
+        made = [move.intent for move in moves if move.intent is not None]
+        traffic = Overlay(situation.traffic, with_=made) if made else situation.traffic
+        moves.append(_moved(dataclasses.replace(situation, traffic=traffic), intent))
+    return tuple(moves)
+
+
+def displaced(situation: Situation, decision: Decision) -> tuple[Move, ...]:
+    """What becomes of those that a granted plan of higher priority displaces."""
+    ids = decision.details.get("displaces", ())
+    if not ids or decision.intent is None:
+        return ()
+    traffic = situation.traffic
+    lower = [intent for intent in map(traffic.get, ids) if intent is not None]
+    without = Overlay(traffic, without=ids, with_=(decision.intent,))
+    return give_way(dataclasses.replace(situation, traffic=without), lower)
+
+
+def _moved(situation: Situation, intent: OperationalIntent) -> Move:
+    line, now_s = intent.corridor.centre_line, situation.now_s
+    if intent.state in ASTRAY:
+        return Move(intent, "kept", "It has left what was granted; nothing new can be granted to it in the air.")
+    if now_s + REACTION_S < line.start_s:
+        return _on_the_ground(situation, intent)
+    if now_s < line.start_s:  # about to lift off: too late to plan again, early enough to stay
+        withdrawn = next_version(intent, IntentState.ENDED)
+        return Move(
+            intent, "withdrawn", "It departs in a moment and must stay on its pad.", state=state_effect(withdrawn)
+        )
+    return _in_the_air(situation, intent)
+
+
+def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
+    try:
+        decision = decide(situation, intent.plan)
+    except PlanError as error:
+        decision = None
+        said: Mapping[str, Any] = {}
+        why = str(error)
+    else:
+        said = decision_said(decision)
+        why = " ".join(reason.sentence for reason in decision.reasons)
+    if decision is None or decision.intent is None:
+        withdrawn = next_version(intent, IntentState.ENDED)
+        return Move(
+            intent,
+            "withdrawn",
+            f"Nothing within its window can be granted any more. {why}".strip(),
+            state=state_effect(withdrawn),
+            alternative=said.get("alternative"),
+        )
+    granted = decision.intent
+    changed = next_version(dataclasses.replace(granted, version=intent.version), intent.state)
+    what = decision.change.sentence if decision.change else "Flies another way at the same time."
+    return Move(intent, "replanned", what, intent=changed)
+
+
+def _in_the_air(situation: Situation, intent: OperationalIntent) -> Move:
+    from utm.airspace.inflight import replan_airborne
+
+    found = replan_airborne(situation, intent, situation.now_s + REACTION_S)
+    if found is None:
+        contingent = next_version(intent, IntentState.CONTINGENT)
+        return Move(
+            intent, "holding", "No way is left to it; it is to hold where it is.", state=state_effect(contingent)
+        )
+    changed = next_version(dataclasses.replace(found.intent, version=intent.version), intent.state)
+    return Move(intent, found.kind, found.sentence, intent=changed)
