@@ -1,0 +1,402 @@
+"""The second opinion: every limit of one approval, proven again from the map and the documents."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from utm.errors import UtmError
+from utm.mapping import CityMap
+from utm.model import LimitKind, RuleSet
+from utm.verify import papers
+from utm.verify.apart import least_height, nearest
+from utm.verify.flight import (
+    SAGITTA_M,
+    corners,
+    faults_of_columns,
+    faults_of_order,
+    faults_of_speed,
+    faults_of_tube,
+    turns,
+)
+from utm.verify.geometry import Floats
+from utm.verify.ground import Found, Ground, Shape, edge_room_m, grounds, pad_room, under_pad
+from utm.verify.reading import (
+    Intent,
+    Malformed,
+    Zone,
+    get,
+    read_claim,
+    read_intent,
+    read_place,
+    read_volume,
+    read_zone,
+)
+from utm.verify.report import ROUNDING_M, Line, Report
+from utm.verify.zones import concerns, zone_distance
+
+#: A pad may lie this much off the surface, and things around it may stand this much higher than it.
+_PAD_TOLERANCE_M = 2.0
+#: Nothing farther than so many clearances is looked for.
+_REACH = 4.0
+_NOUNS = {
+    LimitKind.TERRAIN: "the ground",
+    LimitKind.OBSTACLE: "anything that the survey saw",
+    LimitKind.UNKNOWN: "what may stand where the survey saw nothing",
+}
+
+
+def verify(
+    document: Any,
+    *,
+    city_map: CityMap,
+    rules: Mapping[str, float],
+    zones: Iterable[Any],
+    neighbours: Iterable[Any],
+    live: Iterable[Any] | None = None,
+    now_s: float | None = None,
+) -> Report:
+    """Prove an approval again, from documents alone, sharing nothing with what granted it.
+
+    Args:
+        document: the intent as the airspace's log keeps it (plain JSON).
+        city_map: the map of the version that it names.
+        rules: the fields of a `RuleSet`.
+        zones: GeoJSON features of all zones that the airspace had when it was judged.
+        neighbours: documents of the intents that its certificate names.
+        live: documents of all intents that were live when it was judged; none near may have been left out. Left out
+            itself, that is not asked.
+        now_s: when it was judged (Unix seconds), for how far ahead it reaches.
+
+    Returns:
+        The report. Raises nothing for what stands in documents: what cannot be read is a fault.
+    """
+    name = document.get("id") if isinstance(document, Mapping) else None
+    case = _Case(str(name or ""))
+    try:
+        _check(case, document, city_map, RuleSet(**rules), zones, neighbours, live, now_s)
+    except Malformed as error:
+        case.faults.append(f"It cannot be read: {error}.")
+    except (UtmError, TypeError, ValueError, OverflowError) as error:
+        case.faults.append(f"It cannot be judged: {error}.")
+    return Report(case.id, tuple(case.lines), tuple(case.faults))
+
+
+@dataclass
+class _Case:
+    """What is found, as it is found."""
+
+    id: str
+    lines: list[Line] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    proven: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    """(highest that a certificate may claim, needed) by kind and subject."""
+
+    def add(
+        self,
+        kind: LimitKind,
+        subject: str,
+        found: tuple[float, float],
+        needed_m: float,
+        at: tuple[float, Floats] | None,
+        sentence: str,
+        *,
+        binding: bool = True,
+        claimable_m: float | None = None,
+    ) -> None:
+        """A limit with the interval of what was found; one that does not hold, and binds, is a fault."""
+        low, high = found[0] - needed_m, found[1] - needed_m
+        at_s, at_m = (None, None) if at is None else (float(at[0]), tuple(float(value) for value in at[1]))
+        line = Line(kind, subject, low, high, needed_m, at_s, at_m, sentence)  # type: ignore[arg-type]
+        self.lines.append(line)
+        self.proven[str(kind), subject] = (found[1] if claimable_m is None else claimable_m, needed_m)
+        if binding and not line.holds:
+            self.faults.append(f"{sentence} {-low:.3f} m are missing.")
+
+
+def _check(  # type: ignore[no-untyped-def]
+    case: _Case, document: Any, city_map: CityMap, rules: RuleSet, zones, neighbours, live, now_s
+) -> None:
+    _of_rules(rules)
+    intent = read_intent(document)
+    places = {name: read_place(document, f"plan.{name}") for name in ("origin", "destination")}
+    others = _read_all(case, neighbours, read_intent)
+    around = None if live is None else _read_all(case, live, read_intent)
+    known_zones = _read_all(case, zones, read_zone)
+    room, line = intent.room, intent.room.enu_m
+    if not room.in_order:
+        case.faults += faults_of_order(room)
+        return
+    case.faults += papers.faults_of_map(intent, city_map, _REACH * rules.clearance_m)
+    case.faults += papers.faults_of_names(intent, known_zones, others, around)
+    case.faults += papers.faults_of_sizes(room, rules, now_s)
+    case.faults += papers.faults_of_pads(room, city_map, places)
+    case.faults += faults_of_speed(room, document)
+    at = corners(line)
+    if crooked := list(faults_of_columns(line, at)):
+        case.faults += crooked
+    else:
+        _ground(case, intent, city_map, rules, at)
+        _pads(case, intent, city_map, rules)
+    _zones(case, intent, city_map, known_zones, rules)
+    _separation(case, intent, others, around, rules)
+    if "volumes" in document:
+        volumes = [read_volume(one) for one in get(document, "volumes", Sequence)]
+        case.faults += papers.faults_of_volumes(room, volumes)
+    claims = [read_claim(one) for one in get(document, "limits", Sequence)] if "limits" in document else []
+    case.faults += papers.faults_of_claims(
+        ((claim.kind, claim.subject, claim.found_m, claim.needed_m) for claim in claims), case.proven
+    )
+
+
+def _of_rules(rules: RuleSet) -> None:
+    for name in RuleSet.__dataclass_fields__:
+        value = getattr(rules, name)
+        if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            raise Malformed(f"the rules' {name} is not a number of 0 or more: {value!r}")
+
+
+def _read_all(case: _Case, documents: Iterable[Any], read: Callable[[Any], Any]) -> list[Any]:
+    found = []
+    for document in documents:
+        try:
+            found.append(read(document))
+        except Malformed as error:
+            case.faults.append(f"A document handed in beside it cannot be read: {error}.")
+    return found
+
+
+def _ground(case: _Case, intent: Intent, city_map: CityMap, rules: RuleSet, at: list[int]) -> None:
+    """Terrain, obstacles, the unknown and the ceiling, between the columns: on the legs and inside the turns."""
+    line, room = intent.room.enu_m, intent.room
+    bends = turns(line, at)
+    case.faults += faults_of_tube(room, bends)
+    tips = {turn.at: turn for turn in bends}
+    legs = []
+    for first, last in itertools.pairwise(at[1:-1]):
+        a = tips[first].triangle[2] if first in tips else line[first]
+        b = tips[last].triangle[0] if last in tips else line[last]
+        legs.append(Shape(np.stack([a, b]), first))
+    triangles = [Shape(turn.triangle, turn.at) for turn in bends]
+    if (edge := edge_room_m(city_map, [*legs, *triangles]) - rules.clearance_m) < -ROUNDING_M:
+        case.faults.append(
+            f"It comes {-edge:.3f} m nearer than {rules.clearance_m:g} m to the edge of the map, where knowledge ends."
+        )
+    reach = _REACH * rules.clearance_m
+    windows = grounds(city_map, [*legs, *triangles], reach)
+    arcs = [
+        Shape(points, turn.at)
+        for turn in bends
+        for points in np.lib.stride_tricks.sliding_window_view(turn.arc(), (2, 3))[:, 0]
+    ]
+    for kind, noun in _NOUNS.items():
+        found, flown = _least(windows, kind, bends, arcs, reach)
+        if found.shape is None:
+            sentence = f"Nothing of {noun} is within {reach:g} m."
+            case.add(kind, "", (reach, math.inf), rules.clearance_m, None, sentence)
+            continue
+        where = _when(room.t_s, line, found)
+        case.add(
+            kind,
+            "",
+            (found.metres, found.metres),
+            rules.clearance_m,
+            where,
+            f"It keeps {found.metres:.3f} m from {noun} on its legs and inside its turns, {rules.clearance_m:g} m are "
+            "needed.",
+            claimable_m=flown,
+        )
+    low, high, where = _ceiling(windows, rules, room.above_m, SAGITTA_M)
+    _, flown, _ = _ceiling(
+        [(ground, [shape for shape in shapes if len(shape.points_m) == 2]) for ground, shapes in windows],
+        rules,
+        room.above_m,
+        SAGITTA_M,
+        _beside(windows, arcs),
+    )
+    case.add(
+        LimitKind.CEILING,
+        "",
+        (low, high),
+        0.0,
+        _when(room.t_s, line, where),
+        f"The corridor's top stays {low:.3f} m below {rules.ceiling_above_terrain_m:g} m above the terrain.",
+        claimable_m=flown,
+    )
+
+
+def _least(windows, kind: LimitKind, bends, arcs: list[Shape], reach: float) -> tuple[Found, float]:  # type: ignore[no-untyped-def]
+    """The least distance to anything of a kind on the legs and in the triangles of turns; and the highest that the
+    least along the rounded way can be."""
+    straight = inside = Found(reach)
+    for ground, shapes in windows:
+        straight = _nearer(straight, ground.nearest(kind, [s for s in shapes if len(s.points_m) == 2], straight.metres))
+        inside = _nearer(inside, ground.nearest(kind, [s for s in shapes if len(s.points_m) == 3], inside.metres))
+    least = _nearer(straight, inside)
+    rounded = straight.metres
+    if inside.metres < straight.metres:
+        for ground, shapes in windows:
+            mine = {shape.knot for shape in shapes if len(shape.points_m) == 3}
+            rounded = min(rounded, ground.nearest(kind, [arc for arc in arcs if arc.knot in mine], rounded).metres)
+        rounded += SAGITTA_M
+    return least, rounded
+
+
+def _nearer(one: Found, other: Found) -> Found:
+    return other if other.metres < one.metres else one
+
+
+def _beside(windows, arcs: list[Shape]) -> list[list[Shape]]:  # type: ignore[no-untyped-def]
+    """The arcs of each window."""
+    return [
+        [arc for arc in arcs if arc.knot in {s.knot for s in shapes if len(s.points_m) == 3}] for _, shapes in windows
+    ]
+
+
+def _ceiling(  # type: ignore[no-untyped-def]
+    windows: list[tuple[Ground, list[Shape]]], rules: RuleSet, above_m: float, slack_m: float, arcs=None
+) -> tuple[float, float, Found]:
+    low = high = math.inf
+    where = Found(math.inf)
+    for n, (ground, shapes) in enumerate(windows):
+        every = shapes if arcs is None else [*shapes, *arcs[n]]
+        one_low, one_high, one_where = ground.ceiling(
+            every, rules.ceiling_above_terrain_m - above_m, 0.0 if arcs is None else slack_m
+        )
+        high = min(high, one_high)
+        if one_low < low:
+            low, where = one_low, one_where
+    return low, high, where
+
+
+def _when(t_s: Floats, line: Floats, found: Found) -> tuple[float, Floats]:
+    """When the centre line is at a place found on it, and the place; of a turn, its corner."""
+    shape = found.shape
+    assert shape is not None
+    place = shape.at(found.share)
+    n = shape.knot
+    best, at_s = math.inf, float(t_s[n])
+    if len(shape.points_m) == 3:
+        return at_s, line[n]
+    for k in range(n, len(line) - 1):
+        a, b = line[k], line[k + 1]
+        square = float((b - a) @ (b - a))
+        share = min(max(float((place - a) @ (b - a)) / square, 0.0), 1.0) if square > 0 else 0.0
+        away = float(np.linalg.norm(a + share * (b - a) - place))
+        if away < best:
+            best, at_s = away, float(t_s[k] + share * (t_s[k + 1] - t_s[k]))
+        if best < 1e-3:
+            break
+    return at_s, place
+
+
+def _pads(case: _Case, intent: Intent, city_map: CityMap, rules: RuleSet) -> None:
+    room = intent.room
+    for name, n in (("origin", 0), ("destination", -1)):
+        place = room.enu_m[n]
+        highest, _ = pad_room(city_map, place, rules.pad_radius_m)
+        lower = place[2] + _PAD_TOLERANCE_M - highest
+        sentence = (
+            f"Within {rules.pad_radius_m:g} m of the {name} nothing stands more than {highest - place[2]:.3f} m above it, "
+            f"{_PAD_TOLERANCE_M:g} m are allowed."
+        )
+        case.add(LimitKind.PAD, name, (lower, lower), 0.0, (room.t_s[n], place), sentence)
+        surface, unknown = under_pad(city_map, place)
+        if unknown:
+            case.faults.append(f"The {name} stands where the survey saw nothing.")
+        if abs(place[2] - surface) > _PAD_TOLERANCE_M + ROUNDING_M:
+            case.faults.append(f"The {name} lies {abs(place[2] - surface):.2f} m off the surface.")
+
+
+def _zones(case: _Case, intent: Intent, city_map: CityMap, zones: Sequence[Zone], rules: RuleSet) -> None:
+    authorised = get(intent.document, "plan.authorisations", Sequence)
+    reach = max(_REACH * rules.clearance_m, 2 * intent.room.half_width_m)
+    for zone in zones:
+        if not concerns(zone, authorised):
+            continue
+        found = zone_distance(city_map, intent.room, zone, reach)
+        if found is None:
+            continue
+        sentence = (
+            f"Its centre line keeps {found.low_m:.3f} m from zone {zone.id} while that is in force, "
+            f"{intent.room.half_width_m:g} m are needed."
+        )
+        needed = max(intent.room.half_width_m, rules.half_width_m)
+        case.add(LimitKind.ZONE, zone.name, (found.low_m, found.high_m), needed, (found.at_s, found.at_m), sentence)
+
+
+def _separation(
+    case: _Case, intent: Intent, neighbours: Sequence[Intent], live: Sequence[Intent] | None, rules: RuleSet
+) -> None:
+    named = papers.named_neighbours(intent)
+    for other in neighbours:
+        if other.id != intent.id and _in_order(case, other):
+            _apart(case, intent, other, rules, binding=other.name in named or other.priority >= intent.priority)
+    told = {other.name for other in neighbours}
+    for other in live or ():
+        # Whoever has a lower priority gives way, and has a new version by now.
+        if other.id == intent.id or other.name in told or other.name in named or other.priority < intent.priority:
+            continue
+        if _in_order(case, other) and _too_near(intent, other, rules):
+            case.faults.append(f"Intent {other.name} was live and is too near, and it was not judged against it.")
+
+
+def _in_order(case: _Case, other: Intent) -> bool:
+    if other.room.in_order:
+        return True
+    case.faults.append(f"The times of intent {other.name}, handed in beside it, do not increase.")
+    return False
+
+
+def _needed(intent: Intent, other: Intent, rules: RuleSet) -> tuple[float, float, float]:
+    """How far two centre lines must be apart, horizontally or else vertically (metres), at times so far apart (s)."""
+    a, b = intent.room, other.room
+    return (
+        a.half_width_m + b.half_width_m + a.tube_horizontal_m + b.tube_horizontal_m + rules.separation_horizontal_m,
+        max(a.below_m + b.above_m, a.above_m + b.below_m)
+        + a.tube_vertical_m
+        + b.tube_vertical_m
+        + rules.separation_vertical_m,
+        a.time_tolerance_s + b.time_tolerance_s,
+    )
+
+
+def _too_near(intent: Intent, other: Intent, rules: RuleSet) -> bool:
+    across, up, tolerance = _needed(intent, other, rules)
+    found = nearest(intent.room, other.room, up - ROUNDING_M, tolerance, across)
+    return found is not None and found.low_m < across - ROUNDING_M
+
+
+def _apart(case: _Case, intent: Intent, other: Intent, rules: RuleSet, *, binding: bool) -> None:
+    across, up, tolerance = _needed(intent, other, rules)
+    room = intent.room
+    # Heights that only touch the limit are apart, as distances are.
+    found = nearest(room, other.room, up - ROUNDING_M, tolerance)
+    gives = "" if binding else " It gives way to this flight."
+    if found is not None:
+        at = _place(room.t_s, room.enu_m, found.at_s)
+        sentence = (
+            f"It keeps {found.low_m:.3f} m from {other.id} over the ground while the two are less than {up:.2f} m "
+            f"apart in height and {tolerance:g} s in time; {across:.2f} m are needed.{gives}"
+        )
+        distances = (found.low_m, found.high_m)
+        case.add(LimitKind.SEPARATION, other.name, distances, across, (found.at_s, at), sentence, binding=binding)
+        return
+    height = least_height(room, other.room, tolerance)
+    if height is None:
+        sentence = f"{other.id} is never in the air at the same times, {tolerance:g} s added."
+        case.add(LimitKind.SEPARATION, other.name, (math.inf, math.inf), across, None, sentence, binding=False)
+        return
+    metres, at_s = height
+    sentence = f"It keeps {metres:.3f} m from {other.id} in height, {up:.2f} m are needed where they are near."
+    at = _place(room.t_s, room.enu_m, at_s)
+    case.add(LimitKind.SEPARATION, other.name, (metres, metres), up, (at_s, at), sentence, binding=False)
+
+
+def _place(t_s: Floats, line: Floats, at_s: float) -> Floats:
+    return np.array([np.interp(at_s, t_s, line[:, axis]) for axis in range(3)])

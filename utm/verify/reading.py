@@ -1,0 +1,277 @@
+"""The documents of an approval as the verifier reads them: plain JSON in, arrays out, and a sentence for what is wrong.
+
+Written apart from `utm.airspace.documents` on purpose: two readers that share a misunderstanding would both be wrong.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utm.errors import UtmError
+from utm.model import Datum, Restriction
+
+_DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
+
+class Malformed(UtmError):
+    """A document that cannot be read; the message is the fault. Never leaves this package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A granted corridor: where its centre line is when, and the room around it (metres, Unix seconds)."""
+
+    t_s: NDArray[np.float64]
+    """(n,) n >= 2, finite; whether they increase is for the verifier to say."""
+    enu_m: NDArray[np.float64]
+    """(n, 3) finite."""
+    half_width_m: float
+    below_m: float
+    above_m: float
+    time_tolerance_s: float
+    pad_hold_s: float
+    tube_horizontal_m: float
+    tube_vertical_m: float
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the times increase strictly."""
+        return bool((np.diff(self.t_s) > 0).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place of a plan."""
+
+    lon_deg: float
+    lat_deg: float
+    height_m: float
+    datum: Datum
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A prism in space and time."""
+
+    outline_m: NDArray[np.float64]
+    floor_m: float
+    ceiling_m: float
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A line of a certificate, as it stands in the document."""
+
+    kind: str
+    subject: str
+    found_m: float
+    needed_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a document says of a granted flight."""
+
+    id: str
+    ovn: str
+    sealed: str
+    """The OVN that the document's content gives."""
+    priority: int
+    room: Room
+    document: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """``id@ovn``, as certificates name it."""
+        return f"{self.id}@{self.ovn}"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A geo-zone."""
+
+    id: str
+    hash: str
+    restriction: Restriction
+    outline_deg: NDArray[np.float64]
+    """(k, 2) lon, lat, not closed."""
+    lower: tuple[float, Datum]
+    upper: tuple[float, Datum]
+    timezone: str
+    periods: tuple[tuple[tuple[int, ...], datetime.time, datetime.time], ...]
+    valid_from_s: float
+    valid_to_s: float
+
+    @property
+    def name(self) -> str:
+        """``id@hash``, as certificates name it."""
+        return f"{self.id}@{self.hash}"
+
+
+def get(document: Any, path: str, kind: type | tuple[type, ...] = object) -> Any:
+    """The value at a dotted path of a parsed JSON document. Raises Malformed where there is none of this kind."""
+    value = document
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise Malformed(f"{path} is missing")
+        value = value[part]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise Malformed(f"{path} is not what it should be: {str(value)[:60]!r}")
+    return value
+
+
+def number(document: Any, path: str) -> float:
+    """The finite number at a path. Raises Malformed."""
+    value = get(document, path, (int, float))
+    if not math.isfinite(value):
+        raise Malformed(f"{path} is not a finite number: {value!r}")
+    return float(value)
+
+
+def size(document: Any, path: str) -> float:
+    """The finite number of 0 or more at a path. Raises Malformed."""
+    value = number(document, path)
+    if value < 0:
+        raise Malformed(f"{path} is below 0: {value!r}")
+    return value
+
+
+def array(value: Any, path: str, columns: int | None) -> NDArray[np.float64]:
+    """(n,) or (n, columns) finite numbers. Raises Malformed."""
+    try:
+        found = np.array(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise Malformed(f"{path} is not a list of numbers") from error
+    if found.ndim != (1 if columns is None else 2) or (columns is not None and found.shape[1] != columns):
+        raise Malformed(f"{path} has the shape {found.shape}")
+    if not np.isfinite(found).all():
+        raise Malformed(f"{path} holds numbers that are not finite")
+    return found
+
+
+def read_room(document: Any, path: str = "corridor") -> Room:
+    """The corridor at a path. Raises Malformed."""
+    t_s = array(get(document, f"{path}.t_s", Sequence), f"{path}.t_s", None)
+    enu_m = array(get(document, f"{path}.enu_m", Sequence), f"{path}.enu_m", 3)
+    if len(t_s) != len(enu_m) or len(t_s) < 2:
+        raise Malformed(f"{path} has {len(t_s)} times and {len(enu_m)} points")
+    names = ("half_width_m", "below_m", "above_m", "time_tolerance_s", "pad_hold_s")
+    figures = [size(document, f"{path}.{name}") for name in names]
+    tube = [size(document, f"{path}.tube.{name}") for name in ("horizontal_m", "vertical_m")]
+    return Room(t_s, enu_m, *figures, *tube)
+
+
+def read_intent(document: Any) -> Intent:
+    """An intent document. Raises Malformed."""
+    return Intent(
+        id=get(document, "id", str),
+        ovn=get(document, "ovn", str),
+        sealed=_ovn(document),
+        priority=get(document, "plan.priority", int),
+        room=read_room(document),
+        document=document,
+    )
+
+
+def _ovn(document: Any) -> str:
+    """SHA-256 over what an intent is: its plan, its state and version, its map, its centre line and its room."""
+    sizes = [
+        [get(document, f"corridor.{name}") for name in names]
+        for names in (
+            ("half_width_m", "below_m", "above_m"),
+            ("time_tolerance_s", "pad_hold_s"),
+            ("tube.horizontal_m", "tube.vertical_m"),
+        )
+    ]
+    whole = [get(document, name) for name in ("plan", "state", "version", "map_version")]
+    line = [get(document, "corridor.t_s"), get(document, "corridor.enu_m")]
+    try:
+        text = json.dumps([*whole, *line, *sizes], sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise Malformed(f"the document is no JSON: {error}") from error
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_place(document: Any, path: str) -> Place:
+    """A place of a plan. Raises Malformed."""
+    datum = get(document, f"{path}.height.datum", str)
+    if datum not in set(Datum):
+        raise Malformed(f"{path}.height.datum is unknown: {datum!r}")
+    figures = [number(document, f"{path}.{name}") for name in ("lon", "lat", "height.value_m")]
+    return Place(*figures, Datum(datum))
+
+
+def read_volume(document: Any) -> Volume:
+    """A prism. Raises Malformed."""
+    outline = array(get(document, "outline_m", Sequence), "volumes.outline_m", 2)
+    if len(outline) < 3:
+        raise Malformed(f"the outline of a volume has {len(outline)} corners")
+    return Volume(outline, *(number(document, name) for name in ("floor_m", "ceiling_m", "start_s", "end_s")))
+
+
+def read_claim(document: Any) -> Claim:
+    """A line of a certificate. Raises Malformed."""
+    return Claim(
+        get(document, "kind", str),
+        get(document, "subject", str),
+        number(document, "found_m"),
+        number(document, "needed_m"),
+    )
+
+
+def read_zone(feature: Any) -> Zone:
+    """A geo-zone from its GeoJSON feature. Raises Malformed."""
+    said = get(feature, "properties", Mapping)
+    name = get(said, "id", str)
+    try:
+        rings = get(feature, "geometry.coordinates", Sequence)
+        if get(feature, "geometry.type") != "Polygon" or len(rings) != 1:
+            raise Malformed("it is not a polygon of one ring")
+        ring = array(rings[0], "geometry.coordinates", 2)
+        if len(ring) > 1 and (ring[0] == ring[-1]).all():
+            ring = ring[:-1]
+        if len(ring) < 3:
+            raise Malformed(f"its outline has {len(ring)} corners")
+        periods = tuple(
+            (
+                tuple(_DAYS.index(day) for day in get(period, "days", Sequence)),
+                datetime.time.fromisoformat(get(period, "start", str)),
+                datetime.time.fromisoformat(get(period, "end", str)),
+            )
+            for period in get(said, "periods", Sequence)
+        )
+        return Zone(
+            id=name,
+            hash=hashlib.sha256(json.dumps(feature, sort_keys=True).encode()).hexdigest()[:12],
+            restriction=Restriction(get(said, "restriction", str)),
+            outline_deg=ring,
+            lower=(number(said, "lower.value_m"), Datum(get(said, "lower.datum", str))),
+            upper=(number(said, "upper.value_m"), Datum(get(said, "upper.datum", str))),
+            timezone=get(said, "timezone", str),
+            periods=periods,
+            valid_from_s=_moment(said, "valid_from", -math.inf),
+            valid_to_s=_moment(said, "valid_to", math.inf),
+        )
+    except (Malformed, ValueError, TypeError) as error:
+        raise Malformed(f"zone {name} cannot be read: {error}") from error
+
+
+def _moment(document: Any, path: str, missing: float) -> float:
+    text = get(document, path)
+    if text is None:
+        return missing
+    moment = datetime.datetime.fromisoformat(get(document, path, str))
+    if moment.tzinfo is None:
+        raise Malformed(f"{path} says no time zone: {text!r}")
+    return moment.timestamp()
