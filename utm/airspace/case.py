@@ -57,6 +57,8 @@ class Case:
 
     def __init__(self, situation: Situation, plan: FlightPlan, places: tuple[Place, ...]) -> None:
         self.situation, self.plan, self.places = situation, plan, places
+        #: The air for this aircraft: with corridors as wide and as high as its error budget asks.
+        self.skies = situation.skies.for_aircraft(plan.aircraft)
         self._routes: dict[tuple, Route] = {}
         #: What the last way was kept out of, also when there was none.
         self.closed: tuple[GeoZone, ...] = ()
@@ -70,8 +72,8 @@ class Case:
 
     @property
     def rules(self) -> RuleSet:
-        """Those of the skies."""
-        return self.situation.skies.rules
+        """Those for this aircraft."""
+        return self.skies.rules
 
     def free_flight(self, departure_s: float, *, raise_m: float = 0.0, around: tuple[KeepOut, ...] = ()) -> Option:
         """The way at a departure time, around the zones in force while it is flown, neighbours ignored.
@@ -92,7 +94,7 @@ class Case:
             if key not in self._routes:
                 self.closed = tuple(zone for zone in self.situation.zones if zone.id in grown)
                 self._routes[key] = find_route(
-                    self.situation.skies,
+                    self.skies,
                     self.plan,
                     self.places,
                     self.closed,

@@ -79,7 +79,7 @@ def later(case: Case, asked: Option, latest_s: float) -> Option | None:
 
 def higher(case: Case, asked: Option) -> tuple[float, Option] | None:
     """The least height, in steps of a planning voxel, that passes over everybody: how much (metres), and how."""
-    cell = case.situation.skies.cell_m
+    cell = case.skies.cell_m
     metres, option = 0.0, asked
     for _ in range(_MOST_HEIGHTS):
         needed = max((_missing_height(case, option, other) for other in case.met(option)), default=0.0)
@@ -97,14 +97,14 @@ def _missing_height(case: Case, option: Option, other: OperationalIntent) -> flo
     """How much higher a flight would have to be where it meets a neighbour to pass over it (metres, above 0)."""
     _, when = case.meeting(option, other)
     above = float(option.line.at(when)[2] - other.corridor.centre_line.at(when)[2])
-    return max(case.apart(option, other)[1] - above, case.situation.skies.cell_m)
+    return max(case.apart(option, other)[1] - above, case.skies.cell_m)
 
 
 def elsewhere(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> Option | None:
     """A way around the places of meeting; over windows too large to mark them in, none is looked for."""
-    if case.situation.skies.is_long(case.places):
+    if case.skies.is_long(case.places):
         return None
-    columns = case.situation.skies.columns(case.places)
+    columns = case.skies.columns(case.places)
     around: list[KeepOut] = []
     option = asked
     for _ in range(_MOST_DETOURS):

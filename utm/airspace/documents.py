@@ -7,6 +7,7 @@ names the file, the field, the value and the mend. ``flight_plan_schema`` is the
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -87,6 +88,12 @@ _FIGURES = (
     "battery_wh",
     "reserve_share",
 )
+#: Figures of an aircraft that have a value of their own where nothing is said.
+_DEFAULTS = {"slow_below_m": 10.0} | {
+    one.name: one.default
+    for one in dataclasses.fields(Aircraft)
+    if one.name in ("navigation_error_m", "height_error_m")
+}
 
 #: What to tell a person whose field failed, by the error's type or the field's last name.
 _MENDS = {
@@ -151,6 +158,8 @@ class AircraftDocument(_Document):
     avionics_w: Annotated[float, Field(ge=0, le=10000)] | None = None
     battery_wh: Annotated[float, Field(gt=0, le=1e6)] | None = None
     reserve_share: Annotated[float, Field(ge=0, le=0.9, description="of the battery, left untouched")] | None = None
+    navigation_error_m: Annotated[float, Field(gt=0, le=50, description="level, 95 % (2.08 CEP)")] | None = None
+    height_error_m: Annotated[float, Field(gt=0, le=20, description="95 %")] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> AircraftDocument:
@@ -170,9 +179,9 @@ class AircraftDocument(_Document):
     def aircraft(self) -> Aircraft:
         """The model object."""
         base = AIRCRAFT_CLASSES.get(self.aircraft_class or "")
-        figures = {name: getattr(self, name) for name in (*_FIGURES, "slow_below_m")}
+        figures = {name: getattr(self, name) for name in (*_FIGURES, *_DEFAULTS)}
         if base is None:
-            figures["slow_below_m"] = 10.0 if figures["slow_below_m"] is None else figures["slow_below_m"]
+            figures |= {name: value for name, value in _DEFAULTS.items() if figures[name] is None}
             return Aircraft(name="custom", **figures)
         return Aircraft(
             name=base.name,
@@ -394,7 +403,7 @@ def plan_document(plan: FlightPlan) -> dict[str, Any]:
         "id": plan.id,
         "operator": plan.operator,
         "aircraft": ({"class": aircraft.name} if aircraft.name in AIRCRAFT_CLASSES else {})
-        | {name: getattr(aircraft, name) for name in (*_FIGURES, "slow_below_m")},
+        | {name: getattr(aircraft, name) for name in (*_FIGURES, *_DEFAULTS)},
         "origin": _place_document(plan.origin),
         "destination": _place_document(plan.destination),
         "waypoints": [_place_document(place) for place in plan.waypoints],

@@ -35,7 +35,7 @@ def refused(case: Case, error: Refusal | CannotFly, departure_s: float, *, wait:
     """
     plan, situation = case.plan, case.situation
     found = why_not(
-        situation.skies,
+        case.skies,
         plan,
         case.places,
         case.closed,
@@ -110,7 +110,7 @@ def _after_the_zone(case: Case) -> tuple[FlightPlan, Change] | None:
 def _as_asked(case: Case, candidate: FlightPlan) -> FlightPlan | None:
     """The candidate, at the first time within its window at which it is granted as it stands; None if there is none."""
     try:
-        fresh = Case(case.situation, candidate, resolve(case.situation.skies.city_map, candidate))
+        fresh = Case(case.situation, candidate, resolve(case.skies.city_map, candidate))
         asked = fresh.free_flight(max(candidate.earliest_departure_s, math.ceil(case.situation.now_s)))
     except (PlanError, Refusal, CannotFly):
         return None
@@ -120,7 +120,7 @@ def _as_asked(case: Case, candidate: FlightPlan) -> FlightPlan | None:
 
 def _other_landing(case: Case) -> tuple[FlightPlan, Change] | None:
     """The nearest open ground, outside every zone in force, where the same flight would be granted."""
-    skies, plan, goal = case.situation.skies, case.plan, case.places[-1]
+    skies, plan, goal = case.skies, case.plan, case.places[-1]
     for east, north, up in _landings(case, goal):
         lon, lat = (float(value) for value in skies.city_map.frame.to_lonlat(east, north))
         vertical = skies.city_map.frame.vertical
@@ -138,7 +138,7 @@ def _other_landing(case: Case) -> tuple[FlightPlan, Change] | None:
 
 def _landings(case: Case, goal: Place) -> Iterator[tuple[float, float, float]]:
     """Candidates for another landing, nearest first: known, open, level ground under legal sky, metres (e, n, up)."""
-    skies, rules = case.situation.skies, case.rules
+    skies, rules = case.skies, case.rules
     columns, lowest, highest = skies.around((goal,))
     start = max(case.plan.earliest_departure_s, case.situation.now_s)
     until = case.plan.latest_departure_s + case.plan.aircraft.endurance_s

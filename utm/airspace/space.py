@@ -15,7 +15,7 @@ from utm.airspace.slab import Box, Slab, blocks, slab_of, voxel_columns
 from utm.airspace.zones import keep_out
 from utm.core import Columns, KeepOut, lowest_clear
 from utm.mapping import CityMap
-from utm.model import GeoZone, RuleSet
+from utm.model import Aircraft, GeoZone, RuleSet, rules_for
 
 #: Voxels of about this size: fine enough for streets of 60 m, small enough that a town fits in memory.
 _VOXEL_M = 4.0
@@ -27,6 +27,8 @@ _MARGIN_M = 600.0
 MOST_VOXELS = 60_000_000
 #: Columns of the map that are held at once to look at their heights, when all may be held anyway.
 _MOST_COLUMNS = 4_000_000
+#: Rule sets, beside the airspace's own, under which clear heights are held.
+_MOST_RULE_SETS = 4
 
 
 @dataclass(eq=False)
@@ -40,6 +42,22 @@ class Skies:
     _long: dict[tuple[float, ...], bool] = field(default_factory=dict, repr=False)
     _slab: dict[tuple[float, ...], Slab] = field(default_factory=dict, repr=False)
     _kept_out: dict[tuple[GeoZone, tuple[float, ...]], KeepOut] = field(default_factory=dict, repr=False)
+    _others: dict[RuleSet, Skies] = field(default_factory=dict, repr=False)
+
+    def for_aircraft(self, aircraft: Aircraft) -> Skies:
+        """The same map under the rules for one aircraft, whose corridors are as wide and high as its error budget asks
+        (`utm.model.budget`); this very one where they are already. The ground is held once.
+
+        Raises:
+            ValueError: as `rules_for`.
+        """
+        rules = rules_for(self.rules, aircraft)
+        if rules is self.rules:
+            return self
+        if rules not in self._others:
+            kept = list(self._others.items())[1 - _MOST_RULE_SETS :]
+            self._others = dict([*kept, (rules, Skies(self.city_map, rules, _windows=self._windows))])
+        return self._others[rules]
 
     @cached_property
     def cell_m(self) -> float:

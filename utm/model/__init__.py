@@ -19,6 +19,7 @@ from utm.model.airspace import (
     WayOutKind,
     WeeklyPeriod,
 )
+from utm.model.budget import Budget, BudgetLine, budget_of, budget_rows, rules_for
 from utm.model.conditions import PLAIN, Conditions, CostLayer, LayerKind
 from utm.model.mission import Leg, SkyRoad, VehicleState
 from utm.model.motion import Corridor, Trajectory, Tube, Volume4D
@@ -31,6 +32,8 @@ __all__ = [
     "PLAIN",
     "Actor",
     "Aircraft",
+    "Budget",
+    "BudgetLine",
     "Change",
     "Conditions",
     "Corridor",
@@ -61,4 +64,7 @@ __all__ = [
     "Waypoint",
     "WeeklyPeriod",
     "Wind",
+    "budget_of",
+    "budget_rows",
+    "rules_for",
 ]

@@ -43,6 +43,10 @@ class Aircraft:
     """Energy of a full battery."""
     reserve_share: float = 0.2
     """Share of the battery that a planned flight must leave untouched."""
+    navigation_error_m: float = 5.2
+    """How far off its horizontal position is at most in 95 % of all cases (2.08 times a receiver's CEP)."""
+    height_error_m: float = 5.0
+    """How far off its height is at most in 95 % of all cases."""
 
 
 #: Classes that a plan may name instead of spelling the figures out. The vertical figures are what PX4 flies by
