@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from utm.mapping import CityMap
 from utm.model import LimitKind, RuleSet
 from utm.verify import papers
 from utm.verify.apart import least_height, nearest
+from utm.verify.between import between, when
 from utm.verify.flight import (
-    SAGITTA_M,
     corners,
     faults_of_columns,
     faults_of_order,
@@ -25,7 +24,7 @@ from utm.verify.flight import (
     turns,
 )
 from utm.verify.geometry import Floats
-from utm.verify.ground import Found, Ground, Shape, edge_room_m, grounds, pad_room, under_pad
+from utm.verify.ground import edge_room_m, pad_room, under_pad
 from utm.verify.reading import (
     Intent,
     Malformed,
@@ -173,126 +172,31 @@ def _read_all(case: _Case, documents: Iterable[Any], read: Callable[[Any], Any])
 
 def _ground(case: _Case, intent: Intent, city_map: CityMap, rules: RuleSet, at: list[int]) -> None:
     """Terrain, obstacles, the unknown and the ceiling, between the columns: on the legs and inside the turns."""
-    line, room = intent.room.enu_m, intent.room
-    bends = turns(line, at)
+    room = intent.room
+    bends = turns(room.enu_m, at)
     case.faults += faults_of_tube(room, bends)
-    tips = {turn.at: turn for turn in bends}
-    legs = []
-    for first, last in itertools.pairwise(at[1:-1]):
-        a = tips[first].triangle[2] if first in tips else line[first]
-        b = tips[last].triangle[0] if last in tips else line[last]
-        legs.append(Shape(np.stack([a, b]), first))
-    triangles = [Shape(turn.triangle, turn.at) for turn in bends]
-    if (edge := edge_room_m(city_map, [*legs, *triangles]) - rules.clearance_m) < -ROUNDING_M:
+    reach = _REACH * rules.clearance_m
+    flight = between(city_map, room.enu_m, at, bends, reach)
+    if (edge := edge_room_m(city_map, flight.shapes) - rules.clearance_m) < -ROUNDING_M:
         case.faults.append(
             f"It comes {-edge:.3f} m nearer than {rules.clearance_m:g} m to the edge of the map, where knowledge ends."
         )
-    reach = _REACH * rules.clearance_m
-    windows = grounds(city_map, [*legs, *triangles], reach)
-    arcs = [
-        Shape(points, turn.at)
-        for turn in bends
-        for points in np.lib.stride_tricks.sliding_window_view(turn.arc(), (2, 3))[:, 0]
-    ]
     for kind, noun in _NOUNS.items():
-        found, flown = _least(windows, kind, bends, arcs, reach)
+        found, rounded = flight.least(kind, reach)
+        sentence = f"It keeps {found.metres:.3f} m from {noun} on its legs and inside its turns, "
+        sentence += f"{rules.clearance_m:g} m are needed."
+        where, distances = None, (reach, math.inf)
         if found.shape is None:
-            sentence = f"Nothing of {noun} is within {reach:g} m."
-            case.add(kind, "", (reach, math.inf), rules.clearance_m, None, sentence)
-            continue
-        where = _when(room.t_s, line, found)
-        case.add(
-            kind,
-            "",
-            (found.metres, found.metres),
-            rules.clearance_m,
-            where,
-            f"It keeps {found.metres:.3f} m from {noun} on its legs and inside its turns, {rules.clearance_m:g} m are "
-            "needed.",
-            claimable_m=flown,
-        )
-    low, high, where = _ceiling(windows, rules, room.above_m, SAGITTA_M)
-    _, flown, _ = _ceiling(
-        [(ground, [shape for shape in shapes if len(shape.points_m) == 2]) for ground, shapes in windows],
-        rules,
-        room.above_m,
-        SAGITTA_M,
-        _beside(windows, arcs),
+            sentence = f"It comes nowhere within {reach:g} m of {noun}."
+        else:
+            where, distances = when(room, found), (found.metres, found.metres)
+        case.add(kind, "", distances, rules.clearance_m, where, sentence, claimable_m=rounded)
+    found, rounded = flight.ceiling(rules.ceiling_above_terrain_m - room.above_m)
+    sentence = (
+        f"The corridor's top stays {found.metres:.3f} m below {rules.ceiling_above_terrain_m:g} m over the terrain."
     )
-    case.add(
-        LimitKind.CEILING,
-        "",
-        (low, high),
-        0.0,
-        _when(room.t_s, line, where),
-        f"The corridor's top stays {low:.3f} m below {rules.ceiling_above_terrain_m:g} m above the terrain.",
-        claimable_m=flown,
-    )
-
-
-def _least(windows, kind: LimitKind, bends, arcs: list[Shape], reach: float) -> tuple[Found, float]:  # type: ignore[no-untyped-def]
-    """The least distance to anything of a kind on the legs and in the triangles of turns; and the highest that the
-    least along the rounded way can be."""
-    straight = inside = Found(reach)
-    for ground, shapes in windows:
-        straight = _nearer(straight, ground.nearest(kind, [s for s in shapes if len(s.points_m) == 2], straight.metres))
-        inside = _nearer(inside, ground.nearest(kind, [s for s in shapes if len(s.points_m) == 3], inside.metres))
-    least = _nearer(straight, inside)
-    rounded = straight.metres
-    if inside.metres < straight.metres:
-        for ground, shapes in windows:
-            mine = {shape.knot for shape in shapes if len(shape.points_m) == 3}
-            rounded = min(rounded, ground.nearest(kind, [arc for arc in arcs if arc.knot in mine], rounded).metres)
-        rounded += SAGITTA_M
-    return least, rounded
-
-
-def _nearer(one: Found, other: Found) -> Found:
-    return other if other.metres < one.metres else one
-
-
-def _beside(windows, arcs: list[Shape]) -> list[list[Shape]]:  # type: ignore[no-untyped-def]
-    """The arcs of each window."""
-    return [
-        [arc for arc in arcs if arc.knot in {s.knot for s in shapes if len(s.points_m) == 3}] for _, shapes in windows
-    ]
-
-
-def _ceiling(  # type: ignore[no-untyped-def]
-    windows: list[tuple[Ground, list[Shape]]], rules: RuleSet, above_m: float, slack_m: float, arcs=None
-) -> tuple[float, float, Found]:
-    low = high = math.inf
-    where = Found(math.inf)
-    for n, (ground, shapes) in enumerate(windows):
-        every = shapes if arcs is None else [*shapes, *arcs[n]]
-        one_low, one_high, one_where = ground.ceiling(
-            every, rules.ceiling_above_terrain_m - above_m, 0.0 if arcs is None else slack_m
-        )
-        high = min(high, one_high)
-        if one_low < low:
-            low, where = one_low, one_where
-    return low, high, where
-
-
-def _when(t_s: Floats, line: Floats, found: Found) -> tuple[float, Floats]:
-    """When the centre line is at a place found on it, and the place; of a turn, its corner."""
-    shape = found.shape
-    assert shape is not None
-    place = shape.at(found.share)
-    n = shape.knot
-    best, at_s = math.inf, float(t_s[n])
-    if len(shape.points_m) == 3:
-        return at_s, line[n]
-    for k in range(n, len(line) - 1):
-        a, b = line[k], line[k + 1]
-        square = float((b - a) @ (b - a))
-        share = min(max(float((place - a) @ (b - a)) / square, 0.0), 1.0) if square > 0 else 0.0
-        away = float(np.linalg.norm(a + share * (b - a) - place))
-        if away < best:
-            best, at_s = away, float(t_s[k] + share * (t_s[k + 1] - t_s[k]))
-        if best < 1e-3:
-            break
-    return at_s, place
+    least = (found.metres, found.metres)
+    case.add(LimitKind.CEILING, "", least, 0.0, when(room, found), sentence, claimable_m=rounded)
 
 
 def _pads(case: _Case, intent: Intent, city_map: CityMap, rules: RuleSet) -> None:
@@ -302,7 +206,7 @@ def _pads(case: _Case, intent: Intent, city_map: CityMap, rules: RuleSet) -> Non
         highest, _ = pad_room(city_map, place, rules.pad_radius_m)
         lower = place[2] + _PAD_TOLERANCE_M - highest
         sentence = (
-            f"Within {rules.pad_radius_m:g} m of the {name} nothing stands more than {highest - place[2]:.3f} m above it, "
+            f"Within {rules.pad_radius_m:g} m of the {name} nothing stands higher than {highest - place[2]:.3f} m, "
             f"{_PAD_TOLERANCE_M:g} m are allowed."
         )
         case.add(LimitKind.PAD, name, (lower, lower), 0.0, (room.t_s[n], place), sentence)

@@ -27,7 +27,7 @@ _UPRIGHT_M = 1e-3
 #: Unix time in float64 is off by a quarter of a microsecond at each end of a piece.
 _CLOCK_S = 1e-6
 #: An arc is drawn by chords that are at most this far inside of it.
-SAGITTA_M = 2e-4
+SAGITTA_M = 5e-4
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ def segment_to_columns(
     west, south, top = (np.asarray(values, np.float64) for values in (west, south, top))
     faces = np.stack([west, west + side, south, south + side, top], axis=1)
     axes = np.array([0, 0, 1, 1, 2])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cuts = (faces - a[axes]) / (b - a)[axes]
-    cuts = np.clip(np.nan_to_num(cuts, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
-    cuts = np.sort(np.concatenate([cuts, np.zeros((len(cuts), 1)), np.ones((len(cuts), 1))], axis=1), axis=1)
+    step = (b - a)[axes]
+    cuts = np.ones((len(faces), 7))
+    cuts[:, 0] = 0.0
+    cuts[:, 1:6] = np.where(step == 0.0, 0.0, (faces - a[axes]) / np.where(step == 0.0, 1.0, step))
+    cuts = np.sort(np.minimum(np.maximum(cuts, 0.0), 1.0), axis=1)
     x, y, z = (a[axis] + cuts * (b[axis] - a[axis]) for axis in range(3))
     out = np.stack(
         [
@@ -57,7 +58,7 @@ def _least_share(first: Floats, change: Floats) -> Floats:
     """(...) share in [0, 1] at which the vectors first + share * change (..., d) are shortest."""
     square = (change * change).sum(axis=-1)
     along = (first * change).sum(axis=-1)
-    return np.clip(-along / np.where(square > 0, square, 1.0), 0.0, 1.0)
+    return np.minimum(np.maximum(-along / np.where(square > 0, square, 1.0), 0.0), 1.0)
 
 
 def triangle_to_columns(

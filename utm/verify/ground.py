@@ -37,21 +37,26 @@ class Shape:
     knot: int
     """The knot of the centre line that it begins at; a triangle's corner."""
 
+    @property
+    def filled(self) -> bool:
+        """Whether it is a triangle."""
+        return len(self.points_m) == 3
+
     def to_columns(self, west: Floats, south: Floats, side: float, top: Floats) -> tuple[Floats, Floats]:
         """Distances (k,) in space and shares (k,)."""
-        if len(self.points_m) == 3:
+        if self.filled:
             return triangle_to_columns(self.points_m, west, south, side, top)
         return segment_to_columns(*self.points_m, west, south, side, top)
 
     def at(self, share: float) -> Floats:
         """(3,) the point of a segment; a triangle's corner."""
-        if len(self.points_m) == 3:
+        if self.filled:
             return self.points_m[1]
         return self.points_m[0] + share * (self.points_m[1] - self.points_m[0])
 
     def cut(self) -> list[Shape]:
         """Itself in pieces short enough for a window of the map."""
-        if len(self.points_m) == 3:
+        if self.filled:
             return [self]
         a, b = self.points_m
         pieces = max(math.ceil(float(np.hypot(*(b - a)[:2])) / _PIECE_M), 1)
@@ -66,6 +71,11 @@ class Found:
     metres: float
     shape: Shape | None = None
     share: float = 0.0
+
+
+def nearer(one: Found, other: Found) -> Found:
+    """The lesser of two; the first of equals."""
+    return other if other.metres < one.metres else one
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +120,7 @@ class Ground:
         x, y = x[there], y[there]
         away, share = shape.to_columns(self.west + x * self.cell, self.south + y * self.cell, self.cell, tops[x, y])
         n = int(away.argmin())
-        return Found(float(away[n]), shape, float(share[n])) if away[n] < best.metres else best
+        return nearer(best, Found(float(away[n]), shape, float(share[n])))
 
     def _indices(self, low: Floats, high: Floats, step: int, tops: Floats, bottom: float) -> tuple[NDArray, NDArray]:
         side = self.cell * step
@@ -120,16 +130,20 @@ class Ground:
         i, j = np.nonzero(tops[i0 : max(i1, 0), j0 : max(j1, 0)] > bottom)
         return i + i0, j + j0
 
-    def terrain_beside(self, places: Floats, slack_m: float, lowest: bool) -> Floats:
-        """(k,) terrain under places (k, 2): of the columns within the slack, the lowest or the highest."""
-        nx, ny = self.terrain.shape
-        found = []
-        for east in (-slack_m, slack_m):
-            for north in (-slack_m, slack_m):
-                i = np.floor((places[:, 0] + east - self.west) / self.cell).astype(int)
-                j = np.floor((places[:, 1] + north - self.south) / self.cell).astype(int)
-                found.append(self.terrain[np.clip(i, 0, nx - 1), np.clip(j, 0, ny - 1)])
-        return np.min(found, axis=0) if lowest else np.max(found, axis=0)
+    def terrain_beside(self, places: Floats, *, lowest: bool) -> Floats:
+        """(k,) terrain under places (k, 2); on the line between columns the lowest or the highest of them."""
+        return self._beside(places, _EDGE_M)[0 if lowest else 1]
+
+    def _beside(self, places: Floats, slack_m: float) -> tuple[Floats, Floats]:
+        """(k,) the lowest and the highest terrain of the columns within a slack of places (k, 2)."""
+        corner = np.array([self.west, self.south])
+        last = np.array(self.terrain.shape) - 1
+        low, high = (
+            np.minimum(np.maximum(np.floor((places + off - corner) / self.cell).astype(int), 0), last)
+            for off in (-slack_m, slack_m)
+        )
+        found = [self.terrain[x[:, 0], y[:, 1]] for x in (low, high) for y in (low, high)]
+        return np.min(found, axis=0), np.max(found, axis=0)
 
     def cuts(self, a: Floats, b: Floats) -> Floats:
         """(n,) the shares of a segment at which it passes from column to column, with both ends."""
@@ -142,34 +156,29 @@ class Ground:
                 shares.append((lines - a[axis]) / step)
         return np.unique(np.clip(np.concatenate(shares), 0.0, 1.0))
 
-    def ceiling(self, shapes: Sequence[Shape], height_m: float, slack_m: float) -> tuple[float, float, Found]:
-        """The least room between shapes and a ceiling that far above the terrain of the columns that they touch: a
-        lower and an upper bound of it (the ways may be drawn off by the slack), and where."""
-        low = high = math.inf
-        where = Found(math.inf)
+    def ceiling(self, shapes: Sequence[Shape], height_m: float, slack_m: float = 0.0) -> tuple[Found, float]:
+        """The least room between shapes and a ceiling that far above the terrain of the columns that they touch, and
+        the most that it can be where a line runs between two columns (or is drawn off by the slack)."""
+        low, high = Found(math.inf), math.inf
         for shape in shapes:
-            if len(shape.points_m) == 3:
-                inside = self._touched(shape.points_m)
-                room = float(self.terrain[inside].min()) + height_m - float(shape.points_m[:, 2].max())
-                if room < low:
-                    low, where = room, Found(room, shape)
+            if shape.filled:
+                terrain = self.terrain[self._touched(shape.points_m)]
+                room = float(terrain.min()) + height_m - float(shape.points_m[:, 2].max())
+                low, high = nearer(low, Found(room, shape)), min(high, room)
                 continue
             a, b = shape.points_m
             shares = self.cuts(a, b)
             middle = (shares[:-1] + shares[1:]) / 2
             up = a[2] + shares * (b[2] - a[2])
             highest = np.maximum(up[:-1], up[1:])
-            under = a[:2] + middle[:, None] * (b - a)[:2]
-            ends = a[:2] + shares[:, None] * (b - a)[:2]
+            under, ends = (a[:2] + part[:, None] * (b - a)[:2] for part in (middle, shares))
             edge = max(slack_m, _EDGE_M)
-            beneath = self.terrain_beside(under, edge, True) + height_m - highest
-            beside = self.terrain_beside(ends, edge, True) + height_m - up
-            rooms, at = np.concatenate([beneath, beside]), np.concatenate([middle, shares])
+            lowest, best = self._beside(np.concatenate([under, ends]), edge)
+            rooms = lowest + height_m - np.concatenate([highest, up])
             n = int(rooms.argmin())
-            if rooms[n] < low:
-                low, where = float(rooms[n]), Found(float(rooms[n]), shape, float(at[n]))
-            high = min(high, float((self.terrain_beside(under, edge, False) + height_m - highest).min()))
-        return low, max(low, high), where
+            low = nearer(low, Found(float(rooms[n]), shape, float(np.concatenate([middle, shares])[n])))
+            high = min(high, float((best[: len(middle)] + height_m - highest).min()))
+        return low, max(low.metres, high)
 
     def _touched(self, corners: Floats) -> tuple[NDArray, NDArray]:
         """The columns that a triangle (3, 3) touches, seen from above: those that no edge of it parts from it."""

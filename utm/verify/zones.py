@@ -188,7 +188,7 @@ def _limit(city_map: CityMap, ground, limit: tuple[float, Datum], places: Floats
     value, datum = limit
     if datum is Datum.AGL:
         middle = (places[:-1, :2] + places[1:, :2]) / 2
-        return value + ground.terrain_beside(middle, 1e-6, lowest)
+        return value + ground.terrain_beside(middle, lowest=lowest)
     lon, lat = city_map.frame.to_lonlat(places[:, 0], places[:, 1])
     up = np.asarray(city_map.frame.up(value, datum, lon, lat), np.float64)
     pairs = np.stack([up[:-1], up[1:]])
