@@ -22,6 +22,10 @@ Spans = list[tuple[float, float]]
 Node = tuple[tuple[int, int, int], str]
 
 _STEPS = [s for s in itertools.product((-1, 0, 1), repeat=3) if any(s) and (s[2] == 0 or s[:2] == (0, 0))]
+#: Metres by which the planner takes limits larger than `utm.core.conflict` does, against rounding. Where two graze each
+#: other, a micrometre is half a millisecond.
+EXTRA_M = 1e-6
+_MODES = ("level", "vertical")
 _MOMENT_S = 1e-7
 _SAME_S = 1e-8
 
@@ -86,32 +90,32 @@ class Oracle:
             motion = Trajectory([0.0, seconds], [self.centre(one), self.centre(other)])
             taken: Spans = []
             for line, horizontal, vertical, tolerance in self.world.reservations:
-                for low, high in forbidden_delays(line, motion, horizontal, vertical):
+                for low, high in forbidden_delays(line, motion, horizontal + EXTRA_M, vertical + EXTRA_M):
                     taken.append((float(low) - tolerance, float(high) + tolerance))
             self._free[key] = without((self.window[0] - self.hold, self.window[1] + self.hold), taken)
         return self._free[key]
 
     def moves(self, node: Node):
-        """(next node, seconds, cost, when it may begin) of every move from a node."""
+        """(next node, seconds of a stop, seconds of the move, cost) of every move from a node."""
         w, (cell, mode) = self.world, node
         for step in _STEPS:
-            if w.stop_s and (step[2] == 0) != (mode == "level"):
-                continue
             there = tuple(c + s for c, s in zip(cell, step, strict=True))
             boxes = itertools.product(*[(0, s) if s else (0,) for s in step])
             if not all(self.inside(tuple(c + o for c, o in zip(cell, box, strict=True))) for box in boxes):
                 continue
+            kind = "level" if step[2] == 0 else "vertical"
+            stop = w.stop_s if kind != mode else 0.0
             speed = w.cruise_m_s if step[2] == 0 else w.climb_m_s if step[2] > 0 else w.descent_m_s
             seconds = math.hypot(*step) * w.cell_m / speed
-            cost = seconds * (w.factor[cell] + w.factor[there]) / 2
-            yield (there, mode), seconds, cost, self.free(cell, there, seconds)
-        if w.stop_s:
-            yield (
-                (cell, "vertical" if mode == "level" else "level"),
-                w.stop_s,
-                w.stop_s * w.factor[cell],
-                self.free(cell, cell, w.stop_s),
-            )
+            cost = seconds * (w.factor[cell] + w.factor[there]) / 2 + stop * w.factor[cell]
+            yield (there, kind), stop, seconds, cost
+
+    def onward(self, times: Spans, one, other, stop: float, seconds: float) -> Spans:
+        """When the next voxel can be reached by one that can be in a voxel at some times: a stop, then the move."""
+        if stop:
+            times = [(a + stop, b + stop) for a, b in both(times, self.free(one, one, stop))]
+        times = self.waited(one, times)
+        return self.waited(other, [(a + seconds, b + seconds) for a, b in both(times, self.free(one, other, seconds))])
 
     def inside(self, cell) -> bool:
         shape = self.world.blocked.shape
@@ -134,33 +138,29 @@ class Oracle:
     def arrivals(self, goal, times: Spans) -> Spans:
         return both(times, self.free(goal, goal, self.hold or _MOMENT_S))
 
-    def modes(self):
-        return ("level", "vertical") if self.world.stop_s else ("level",)
-
     def least_arrival(self, start, goal) -> float:
         """Infinite where there is none."""
         reached: dict[Node, Spans] = defaultdict(list)
         todo = set()
-        for mode in self.modes():
+        for mode in _MODES:
             reached[start, mode] = self.begin(start)
             todo.add((start, mode))
         while todo:
             node = todo.pop()
-            for there, seconds, _, free in self.moves(node):
-                times = [(a + seconds, b + seconds) for a, b in both(reached[node], free)]
-                times = self.waited(there[0], both(times, [self.window]))
+            for there, stop, seconds, _ in self.moves(node):
+                times = both(self.onward(reached[node], node[0], there[0], stop, seconds), [self.window])
                 grown = union(reached[there] + times)
                 if _more(grown, reached[there]):
                     reached[there] = grown
                     todo.add(there)
-        found = [self.arrivals(goal, reached[goal, mode]) for mode in self.modes()]
+        found = [self.arrivals(goal, reached[goal, mode]) for mode in _MODES]
         return min((a for spans in found for a, _ in spans), default=math.inf)
 
     def least_cost(self, start, goal, deadline: float) -> float:
         """Of the ways that arrive by the deadline: the same sets, one for every cost."""
         reached: dict[tuple[float, Node], Spans] = {}
         queue: list[tuple[float, Node]] = []
-        for mode in self.modes():
+        for mode in _MODES:
             reached[0.0, (start, mode)] = self.begin(start)
             heapq.heappush(queue, (0.0, (start, mode)))
         while queue:
@@ -168,9 +168,8 @@ class Oracle:
             times = both(reached[cost, node], [(self.window[0], deadline)])
             if node[0] == goal and self.arrivals(goal, times):
                 return cost
-            for there, seconds, dearer, free in self.moves(node):
-                onward = [(a + seconds, b + seconds) for a, b in both(times, free)]
-                onward = self.waited(there[0], both(onward, [(self.window[0], deadline)]))
+            for there, stop, seconds, dearer in self.moves(node):
+                onward = both(self.onward(times, node[0], there[0], stop, seconds), [(self.window[0], deadline)])
                 if not onward:
                     continue
                 key = (round(cost + dearer, 7), there)

@@ -26,9 +26,9 @@ NEVER = 1 << 60
 
 #: Level moves first: a move below this changes no height.
 LEVEL = 8
-#: The move of a label that has none: the start of a way. One more is the change between level and vertical flight.
 MOVES = 10
-_CHANGE, _START = MOVES, MOVES + 1
+#: The place of a stop among the ticks of the moves, and the move of a label that has none: the start of a way.
+_STOP = _START = MOVES
 
 # Columns of the tables of one query, and of a piece of a reservation.
 _BASE, _COUNT, _HOT, _HOTS, _VOXEL, _H = range(6)  # _H and _H + 1: to the goal, by mode
@@ -229,7 +229,7 @@ def to_goal(voxel: int, mode: int, start: int, stamp: int, grid: Any, back: Any,
         word = words[wanted]
         if word >> 44 == stamp and word & 1:
             return (word >> 1) & ((1 << 43) - 1)
-        if max(counts[_RSTACK], counts[_RHEAP]) + MOVES >= len(stack):
+        if max(counts[_RSTACK], counts[_RHEAP]) + 2 * MOVES >= len(stack):
             return -1
         if counts[_RSTACK] > 0:
             counts[_RSTACK] -= 1
@@ -243,27 +243,26 @@ def to_goal(voxel: int, mode: int, start: int, stamp: int, grid: Any, back: Any,
             continue
         words[node] = word | 1
         gone = (word >> 1) & ((1 << 43) - 1)
-        here, level = (node, 2) if modes == 1 else (node >> 1, node & 1)
-        first, last = (0, MOVES) if level == 2 else (0, LEVEL) if level == 0 else (LEVEL, MOVES)
-        for e in range(first, last if modes == 1 else last + 1):
-            if e == last:
-                there, onward = node ^ 1, gone + ticks[_CHANGE]
-                far = here
-            else:
-                if not permitted[here] >> opposite[e] & 1:
-                    continue
-                far = here - offsets[e]
-                there, onward = far * modes + (0 if modes == 1 else level), gone + ticks[e]
-            word = words[there]
-            if word >> 44 == stamp and (word & 1 or (word >> 1) & ((1 << 43) - 1) <= onward):
+        here, mode = (node, 0) if modes == 1 else (node >> 1, node & 1)
+        first = LEVEL if modes == 2 and mode == 1 else 0
+        last = LEVEL if modes == 2 and mode == 0 else MOVES
+        for e in range(first, last):
+            if not permitted[here] >> opposite[e] & 1:
                 continue
-            words[there] = (stamp << 44) | (onward << 1)
-            key = onward + _estimate(far // yz - sx, far // nz % size[1] - sy, far % nz - sz, ticks)
-            if key <= counts[_RNOW]:
-                stack[counts[_RSTACK]] = there
-                counts[_RSTACK] += 1
-            else:
-                counts[_RHEAP] = push(keys, values, counts[_RHEAP], key, there)
+            far = here - offsets[e]
+            estimate = _estimate(far // yz - sx, far // nz % size[1] - sy, far % nz - sz, ticks)
+            for other in range(modes):
+                there, onward = far * modes + other, gone + ticks[e] + (ticks[_STOP] if other != mode else 0)
+                word = words[there]
+                if word >> 44 == stamp and (word & 1 or (word >> 1) & ((1 << 43) - 1) <= onward):
+                    continue
+                words[there] = (stamp << 44) | (onward << 1)
+                key = onward + estimate
+                if key <= counts[_RNOW]:
+                    stack[counts[_RSTACK]] = there
+                    counts[_RSTACK] += 1
+                else:
+                    counts[_RHEAP] = push(keys, values, counts[_RHEAP], key, there)
 
 
 @kernel
@@ -555,42 +554,34 @@ def explore(
                     return FOUND, label, gaps[n, 0], expansions
         here = slots[slot, _VOXEL]
         hot = slots[slot, _HOTS] > 0
-        begin_move, end_move = (0, MOVES) if modes == 1 else (0, LEVEL) if mode == 0 else (LEVEL, MOVES)
         for part in range(parts):
             low, high = gaps[part, 0], gaps[part, 1]
             expansions += 1
-            for e in range(begin_move, end_move if modes == 1 else end_move + 1):
-                change = e == end_move
-                if change:
-                    e = _CHANGE
-                    there = slot
-                elif permitted[here] >> e & 1:
-                    there = touch(here + offsets[e], start, stamp, span, grid, geometry, traffic, tables, back, counts)
-                    if there < 0:
-                        return FULL, -1, np.int64(-1), expansions
-                else:
+            for e in range(MOVES):
+                if not permitted[here] >> e & 1:
                     continue
-                onward = 1 - mode if change else mode
+                beyond = here + offsets[e]
+                there = touch(beyond, start, stamp, span, grid, geometry, traffic, tables, back, counts)
+                if there < 0:
+                    return FULL, -1, np.int64(-1), expansions
+                onward = 1 if modes == 2 and e >= LEVEL else 0
                 h = slots[there, _H + onward]
                 if h == NEVER:
                     continue
                 took = ticks[e]
-                spent = cost
+                stop = ticks[_STOP] if onward != mode else np.int64(0)
+                spent = cost + took + stop
                 if len(factor):
-                    beyond = here if change else here + offsets[e]
-                    spent += np.int64(math.ceil(took * (factor[here] + factor[beyond]) / 2))
-                else:
-                    spent += took
+                    spent = cost + np.int64(math.ceil(took * (factor[here] + factor[beyond]) / 2 + stop * factor[here]))
                 due = (known if by_cost else latest) - h
                 for k in range(slots[there, _COUNT]):
                     target = slots[there, _BASE] + k * modes + onward
                     begin, end = states[target, _FROM], min(states[target, _TO], due)
-                    if change and target != state + onward - mode:
-                        continue
-                    one, two = max(low, begin - took), min(high, end - took)
+                    one = max(low + stop, begin - took)
+                    two = min(high + stop, states[state, _TO], end - took)
                     while one <= two:
                         until = two
-                        if hot and not change:
+                        if hot:
                             one, until = free_from(one, two, slot, e, grid, geometry, traffic, tables)
                             if one > two:
                                 break
@@ -598,13 +589,12 @@ def explore(
                         if hover:
                             if there_low >= states[target, _BEST]:
                                 break
-                            if not by_cost:
-                                states[target, _BEST] = there_low
                             key = spent + h if by_cost else arrival(there_low + h, goal_slot, hold, modes, tables)
-                            if (by_cost or key <= latest) and not add(
-                                target, there_low, end, spent, label, e, key, now, tables, queue, counts
-                            ):
-                                return FULL, -1, np.int64(-1), expansions
+                            if by_cost or key <= latest:
+                                if not by_cost:
+                                    states[target, _BEST] = there_low
+                                if not add(target, there_low, end, spent, label, e, key, now, tables, queue, counts):
+                                    return FULL, -1, np.int64(-1), expansions
                             break
                         found = 1
                         rest = gaps[parts:]
@@ -629,32 +619,30 @@ def trace(label: int, t: int, hover: bool, grid: Any, geometry: Any, traffic: An
     """Follow the labels back from one that is at the goal at a tick, leaving every voxel as late as that allows.
 
     way (capacity, 3) is filled from the goal on: voxel, tick at which it is reached, tick at which it is left. Returns
-    how many rows, or -1 where they do not fit. A change between level and vertical flight gives a row of its own.
+    how many rows, or -1 where they do not fit.
     """
     slots, states, labels = tables[1], tables[2], tables[4]
     ticks = grid[2]
-    count = 0
-    leave = t
+    count, leave, due = 0, t, t  # due: the latest tick at which the voxel must be reached
     while True:
         if count == len(way):
             return -1
         state, move, parent = labels[label, _STATE], labels[label, _MOVE], labels[label, _PARENT]
-        slot = states[state, _SLOT]
-        way[count, 0], way[count, 2] = slots[slot, _VOXEL], leave
+        way[count, 0], way[count, 2] = slots[states[state, _SLOT], _VOXEL], leave
         if parent < 0:
             way[count, 1] = leave
             return count + 1
-        before = states[labels[parent, _STATE], _SLOT]
-        left = leave - ticks[move]
+        before = labels[parent, _STATE]
+        slot = states[before, _SLOT]
+        left = due - ticks[move]
         if hover:
-            left = min(left, labels[parent, _HIGH])
-            if move < MOVES and slots[before, _HOTS] > 0:
-                left = free_until(
-                    labels[label, _LOW] - ticks[move], left, before, move, grid, geometry, traffic, tables
-                )
+            left = min(left, states[before, _TO])
+            if slots[slot, _HOTS] > 0:
+                left = free_until(labels[label, _LOW] - ticks[move], left, slot, move, grid, geometry, traffic, tables)
         way[count, 1] = left + ticks[move]
         count += 1
-        leave, label = left, parent
+        stops = grid[5] == 2 and (1 if move >= LEVEL else 0) != states[before, _MODE]
+        leave, due, label = left, left - (ticks[_STOP] if stops else 0), parent
 
 
 @kernel

@@ -76,7 +76,7 @@ class TimedPath:
     leave_s: NDArray[np.float64]
     """(n,) when each is left; the last: the arrival. Later than it is reached: it waits there."""
     cost: float
-    """Seconds on the move, each times the mean factor of the two voxels that it lies between."""
+    """Seconds on the move or in stops, each times the factor of its voxel (of a move: the mean of both ends)."""
     expansions: int
     """How many labels the searches looked around from."""
 
@@ -174,7 +174,7 @@ class SafeIntervalPlanner:
         self._factor = _factors(factor, self.shape)
         self._blocked = read_only(volume.copy())
         seconds = [cell_m / cruise_m_s] * 4 + [math.sqrt(2) * cell_m / cruise_m_s] * 4
-        seconds += [cell_m / climb_m_s, cell_m / descent_m_s, stop_s, 0.0]
+        seconds += [cell_m / climb_m_s, cell_m / descent_m_s, stop_s]
         if max(seconds) > 1e5:
             raise ValueError(f"a move of {max(seconds):g} s is not one of a flight: see cell_m, the speeds and stop_s")
         ticks = np.ceil(np.array(seconds) * TICKS_PER_S).astype(np.int64)
@@ -383,13 +383,9 @@ class SafeIntervalPlanner:
             way = np.empty((4 * len(way), 3), np.int64)
 
     def _timed(self, way: NDArray[np.int64], spent: int, expansions: int) -> TimedPath:
-        # A change between level and vertical flight is a row of its own, in the same voxel.
-        fresh = np.flatnonzero(np.diff(way[:, 0], prepend=-1))
-        ends = np.append(fresh[1:], len(way)) - 1
-        cells = np.column_stack(np.unravel_index(way[fresh, 0], self.shape)).astype(np.int32)
-        found = (
-            cells, self.origin_m + (cells + 0.5) * self.cell_m, way[fresh, 1] / TICKS_PER_S, way[ends, 2] / TICKS_PER_S,
-        )  # fmt: skip
+        cells = np.column_stack(np.unravel_index(way[:, 0], self.shape)).astype(np.int32)
+        points = self.origin_m + (cells + 0.5) * self.cell_m
+        found = (cells, points, way[:, 1] / TICKS_PER_S, way[:, 2] / TICKS_PER_S)
         for array in found:
             array.setflags(write=False)
         return TimedPath(*found, spent / TICKS_PER_S, expansions)
