@@ -28,26 +28,27 @@ _OUTSIDE = "a part of the way lies off the map, or over a tile that is not held"
 class Beneath:
     """What lies below the way that is flown between two columns."""
 
-    ceiling_m: float
-    """Least of the terrain below less the height of the way above it: add the height of the ceiling above terrain."""
-    ceiling_at_m: NDArray[np.float64]
-    """(3,) where on the way."""
-    ceiling_part: int
-    """On which part of the way (`Flown.parts`)."""
+    room_m: float
+    """Least of the terrain right below less the height of the way: less than 0, add the ceiling above terrain."""
+    at_s: float
+    """When the trajectory is nearest to where that is (Unix seconds)."""
+    at_m: tuple[float, float, float]
+    """Where the trajectory is then: metres east, north, up."""
     floor_m: float
     """Least height of the way over the surface right below."""
 
 
-def beneath(ground: Ground, way: Flown) -> Beneath:
-    """The least room above the way and the least height over the surface below it.
+def beneath(ground: Ground, line: Trajectory, way: Flown) -> Beneath:
+    """The least room above the way that is flown and the least height over the surface below it.
 
     Raises:
         ValueError: the way leaves the map, or the tiles that are held.
     """
-    room, floor, part, at = _beneath(ground, way.way_m, way.parts)
+    room, floor, part, at = _beneath(ground, line.t_s, line.enu_m, way.way_m, way.parts, way.pieces)
     if part == -1:
         raise ValueError(_OUTSIDE)
-    return Beneath(float(room), at, int(part), float(floor))
+    at_s, east, north, up = at.tolist()
+    return Beneath(float(room) - way.bend_m, at_s, (east, north, up), float(floor) - way.bend_m)
 
 
 def first_closed(
@@ -70,6 +71,67 @@ def first_closed(
     return (low if status & 1 else None), (high if status & 2 else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """What stands on and around a pad."""
+
+    highest_m: float
+    """``up`` of the highest thing in any column that comes within the radius; inf where the map ends there."""
+    surface_m: float
+    """``up`` of the lowest surface within a quarter of a column of it."""
+    unknown: bool
+    """Whether the survey saw nothing in one of these columns."""
+    terrain_m: float
+    """``up`` of the bare ground in its own column."""
+
+
+def pad_at(ground: Ground, east_m: float, north_m: float, radius_m: float) -> Pad:
+    """What stands on and around a pad on the map.
+
+    Raises:
+        ValueError: off the map, or within the radius over a tile that is not held.
+    """
+    status, highest, surface, unknown, terrain = _pad(ground, float(east_m), float(north_m), float(radius_m))
+    if status < 0:
+        raise ValueError(_OUTSIDE)
+    return Pad(float(highest), float(surface), bool(unknown), float(terrain))
+
+
+@kernel
+def _pad(ground, east, north, radius):
+    """Status (-1: outside), and the fields of `Pad`."""
+    cell, (nx, ny) = ground.cell_m, ground.size
+    highest, surface, unknown = -np.inf, np.inf, False
+    i0, j0 = int(np.floor((east - radius) / cell)), int(np.floor((north - radius) / cell))
+    i1, j1 = int(np.floor((east + radius) / cell)), int(np.floor((north + radius) / cell))
+    edge = i0 < 0 or j0 < 0 or i1 >= nx or j1 >= ny
+    own_i, own_j = min(int(np.floor(east / cell)), nx - 1), min(int(np.floor(north / cell)), ny - 1)
+    if not (0.0 <= east <= nx * cell and 0.0 <= north <= ny * cell):
+        return -1, 0.0, 0.0, False, 0.0
+    terrain = 0.0
+    quarter = 0.25 * cell
+    for i in range(max(min(i0, own_i - 1), 0), min(max(i1, own_i + 1), nx - 1) + 1):
+        for j in range(max(min(j0, own_j - 1), 0), min(max(j1, own_j + 1), ny - 1) + 1):
+            away_e = max(max(i * cell - east, east - i * cell - cell), 0.0)
+            away_n = max(max(j * cell - north, north - j * cell - cell), 0.0)
+            under = away_e <= quarter and away_n <= quarter
+            if not under and np.hypot(away_e, away_n) > radius:
+                continue
+            slot = ground.index[i // ground.side, j // ground.side]
+            if slot < 0:
+                return -1, 0.0, 0.0, False, 0.0
+            u, v = i % ground.side, j % ground.side
+            top = float(ground.surface[slot, u, v])
+            if np.hypot(away_e, away_n) <= radius:
+                highest = max(highest, top)
+            if under:
+                surface = min(surface, top)
+                unknown = unknown or ground.unknown[slot, u, v]
+            if i == own_i and j == own_j:
+                terrain = float(ground.terrain[slot, u, v])
+    return 0, np.inf if edge else highest, surface, unknown, terrain
+
+
 @kernel
 def _next_line(p: float, d: float, cell: float, s: float) -> float:
     """The least share above s at which p + share d crosses a multiple of the cell; inf when it never does again."""
@@ -85,10 +147,32 @@ def _next_line(p: float, d: float, cell: float, s: float) -> float:
 
 
 @kernel
-def _beneath(ground, way, parts):
-    """(room, floor, part, place) of `Beneath` for a way (m, 3); part -1 where it is off the map or the tiles held."""
+def _when(times, points, first, last, place, out):
+    """Into ``out`` (4,): time and place of the trajectory between two of its points where it is nearest to a place."""
+    least = np.inf
+    for n in range(first, last):
+        square, along = 0.0, 0.0
+        for c in range(3):
+            step = points[n + 1, c] - points[n, c]
+            square += step * step
+            along += step * (place[c] - points[n, c])
+        share = min(max(along / square, 0.0), 1.0) if square > 0.0 else 0.0
+        off = 0.0
+        for c in range(3):
+            off += (place[c] - points[n, c] - share * (points[n + 1, c] - points[n, c])) ** 2
+        if off < least:
+            least = off
+            out[0] = times[n] + share * (times[n + 1] - times[n])
+            for c in range(3):
+                out[1 + c] = points[n, c] + share * (points[n + 1, c] - points[n, c])
+
+
+@kernel
+def _beneath(ground, times, points, way, parts, pieces):
+    """(room, floor, part, time and place) of `Beneath` for a way (m, 3); part -1 where it is off the map or the tiles
+    held."""
     room, floor, where = np.inf, np.inf, -2
-    at = np.zeros(3)
+    at, out = np.zeros(3), np.zeros(4)
     cell = ground.cell_m
     for part in range(len(parts) - 1):
         for n in range(parts[part], parts[part + 1]):
@@ -100,10 +184,10 @@ def _beneath(ground, way, parts):
                 middle = 0.5 * (s + t)
                 i, j = int(np.floor((ax + middle * dx) / cell)), int(np.floor((ay + middle * dy) / cell))
                 if i < 0 or j < 0 or i >= ground.size[0] or j >= ground.size[1]:
-                    return room, floor, -1, at
+                    return room, floor, -1, out
                 slot = ground.index[i // ground.side, j // ground.side]
                 if slot < 0:
-                    return room, floor, -1, at
+                    return room, floor, -1, out
                 u, v = i % ground.side, j % ground.side
                 top = t if dz > 0.0 else s
                 low = az + (s if dz > 0.0 else t) * dz
@@ -115,7 +199,8 @@ def _beneath(ground, way, parts):
                 if t >= 1.0:
                     break
                 s = t
-    return room, floor, where, at
+    _when(times, points, pieces[where, 0], pieces[where, 1], at, out)
+    return room, floor, where, out
 
 
 @kernel

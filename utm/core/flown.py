@@ -1,10 +1,10 @@
 """The way that is flown along a timed trajectory: its columns, its corners, and how they are rounded.
 
 `utm.core.tube` says how a way of corners is flown and proves its bounds; here the corners are found again in a
-trajectory that somebody timed. Points that lie on the straight line between others, to 2 mm, are no corners: they only
-say when the flight is where. At a corner the flight stands where it rests, at the tops of its columns, and where a leg
-beside it is shorter than the acceptance radius in the plane; every other one is rounded as in `utm.core.tube`, its arc
-drawn by chords at most 5 cm inside it.
+trajectory that somebody timed. Points that lie on the straight line between others, to a micrometre, are no corners:
+they only say when the flight is where. At a corner the flight stands where it rests, at the tops of its columns, and
+where a leg beside it is shorter than the acceptance radius in the plane; every other one is rounded as in
+`utm.core.tube`, its arc drawn by chords at most 5 cm inside it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from utm.core.trajectory import ACCEPTANCE_M
 from utm.model import Trajectory, Tube
 
 #: A column is a way whose points lie no farther than this from over the pad, horizontally.
-COLUMN_M = 0.01
-#: Points this near to a straight line lie on it: coordinates written to 1e-8 degrees may be off by 1.6 mm.
-_SAME_M = 2e-3
+COLUMN_M = 1e-3
+#: Points this near to a straight line lie on it: hundreds of times what rounding moves.
+_SAME_M = 1e-6
 #: Points of a leg that are looked back at, at most: a leg of more is cut, which only makes a corner of no turn.
 _MOST_BACK = 100
 #: As in `utm.core.tube`.
@@ -140,7 +140,7 @@ def _turn_at(before: Any, corner: Any, after: Any) -> Any:
     and ends (metres)."""
     flat_in = np.sqrt((corner[0] - before[0]) ** 2 + (corner[1] - before[1]) ** 2)
     flat_out = np.sqrt((after[0] - corner[0]) ** 2 + (after[1] - corner[1]) ** 2)
-    if min(flat_in, flat_out) < ACCEPTANCE_M:
+    if min(flat_in, flat_out) < ACCEPTANCE_M - _SAME_M:
         return 0.0, 0.0
     ax, ay, az = corner[0] - before[0], corner[1] - before[1], corner[2] - before[2]
     bx, by, bz = after[0] - corner[0], after[1] - corner[1], after[2] - corner[2]

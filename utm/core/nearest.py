@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from utm.core._jit import kernel
 from utm.core.flown import Flown
@@ -36,8 +35,8 @@ class Nearest:
     """A lower bound, less than a millimetre below the truth along a trajectory whose straight legs are straight."""
     at_s: float
     """When the trajectory is nearest to the place on the way that is nearest (Unix seconds)."""
-    at_m: NDArray[np.float64]
-    """(3,) where the trajectory is then."""
+    at_m: tuple[float, float, float]
+    """Where the trajectory is then: metres east, north, up."""
 
 
 def nearest_things(
@@ -59,10 +58,8 @@ def nearest_things(
     if math.isnan(found[0]):
         raise ValueError("a part of the way lies over a tile that is not held")
     return tuple(
-        Nearest(max(float(distance) - way.bend_m - MARGIN_M, 0.0), float(place[0]), place[1:])
-        if distance < within_m
-        else None
-        for distance, place in zip(found, at, strict=True)
+        Nearest(max(distance - way.bend_m - MARGIN_M, 0.0), t, (east, north, up)) if distance < within_m else None
+        for distance, (t, east, north, up) in zip(found.tolist(), at.tolist(), strict=True)
     )  # type: ignore[return-value]
 
 

@@ -16,6 +16,8 @@ from utm.core._jit import kernel
 from utm.core.tiles import Ground
 from utm.model import Trajectory
 
+#: Heights nearer than this touch and do not share.
+_TOUCH_M = 1e-6
 #: Edges that are looked at together.
 _BUNCH = 16
 
@@ -36,8 +38,8 @@ class Beside:
     distance_m: float
     """Horizontally; 0 inside."""
     at_s: float
-    at_m: NDArray[np.float64]
-    """(3,) where the flight is then."""
+    at_m: tuple[float, float, float]
+    """Where the flight is then: metres east, north, up."""
 
 
 def outline_of(rings: list[ArrayLike]) -> Outline:
@@ -81,11 +83,10 @@ def nearest_beside(
         ground, line.t_s, line.enu_m, outline.edges, outline.boxes, float(below_m), float(above_m),
         float(lower[0]), lower[1], float(upper[0]), upper[1], spans_s, float(within_m),
     )  # fmt: skip
-    if found[0] < 0:
+    distance, at_s, *at_m = found.tolist()
+    if distance < 0:
         raise ValueError("a part of the flight lies off the map, or over a tile that is not held")
-    if not found[0] < within_m:
-        return None
-    return Beside(float(found[0]), float(found[1]), found[2:])
+    return Beside(distance, at_s, tuple(at_m)) if distance < within_m else None
 
 
 @kernel
@@ -104,7 +105,9 @@ def _next_line(p: float, d: float, cell: float, s: float) -> float:
 
 @kernel
 def _shared(az, dz, s0, s1, low, high):
-    """The part of [s0, s1] in which az + s dz lies in [low, high]; empty when the first exceeds the second."""
+    """The part of [s0, s1] in which az + s dz lies between low and high, and does not only touch one of them; empty
+    when the first exceeds the second."""
+    low, high = low + _TOUCH_M, high - _TOUCH_M
     if dz == 0.0:
         return (s0, s1) if low <= az <= high else (1.0, 0.0)
     enter, leave = (low - az) / dz, (high - az) / dz
