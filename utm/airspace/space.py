@@ -56,6 +56,9 @@ class _Lately(Generic[_Key, _Value]):
     def __init__(self, most: int) -> None:
         self._most, self._held, self._lock = most, OrderedDict[_Key, _Value](), threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
         """What is held under a key, or else is made now."""
         with self._lock:
@@ -99,7 +102,12 @@ class Skies:
         rules = self._rules.get(aircraft, lambda: rules_for(self.rules, aircraft))
         if rules is self.rules:
             return self
-        return self._others.get(rules, lambda: Skies(self.city_map, rules, _windows=self._windows))
+        return self._others.get(rules, lambda: self._under(rules))
+
+    def _under(self, rules: RuleSet) -> Skies:
+        other = Skies(self.city_map, rules, _windows=self._windows)
+        other.outlines = self.outlines
+        return other
 
     @cached_property
     def outlines(self) -> Outlines:
