@@ -3,7 +3,7 @@
 Everything that changes the airspace goes through :meth:`Database.writing`, as entries of the log; the tables beside the
 log follow from what stands in the entries' bodies, in the same transaction. A body's effects stand under the keys
 ``intents`` (full documents), ``states`` (``{"id", "state", "version", "ovn"}``), ``zones`` (GeoJSON features),
-``zones_removed`` (ids) and ``conditions`` (a document); all else in it is for people and auditors.
+``zones_removed`` (ids), ``conditions`` (a document) and ``map_version``; all else in it is for people and auditors.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Loaded:
     conditions: Document | None
     intents: tuple[tuple[Document, str, int, str], ...]
     """(document, state, version, ovn) of each live intent, by id; the document says the same state, version and OVN."""
+    map_version: str = ""
+    """The one in force: of the last entry that changed it, else of the airspace's settings."""
 
 
 class Database:
@@ -74,7 +76,7 @@ class Database:
             connection.execute(tables.head.insert(), {"id": 1, **_columns(GENESIS)})
 
     def settings(self) -> dict[str, str]:
-        """The airspace's settings. Raises StoreError when this is no airspace, or one of another version."""
+        """The airspace's settings, as it was made. Raises StoreError when this is none, or of another version."""
         with self._dialect.snapshot() as connection:
             rows = dict(connection.execute(sql.select(tables.meta.c.key, tables.meta.c.value)).all())
         schema = rows.get("schema", "")
@@ -85,8 +87,7 @@ class Database:
                 f"{self._dialect.name} holds an airspace of schema {schema!r}, this engine reads {tables.SCHEMA!r}; "
                 f"{mend}"
             )
-        rows.pop(_CONDITIONS, None)
-        return rows
+        return {key: value for key, value in rows.items() if key not in (_CONDITIONS, _MAP_IN_FORCE)}
 
     def head(self) -> Head:
         """The last entry's place, digest and signature; :data:`GENESIS` before the first."""
@@ -99,12 +100,14 @@ class Database:
             head = _head(connection)
             features = connection.execute(sql.select(tables.zones.c.feature).order_by(tables.zones.c.id)).scalars()
             zones = tuple(json.loads(feature) for feature in features)
-            text = connection.execute(sql.select(tables.meta.c.value).where(tables.meta.c.key == _CONDITIONS)).scalar()
+            meta = dict(connection.execute(sql.select(tables.meta.c.key, tables.meta.c.value)).all())
             rows = connection.execute(sql.select(*_STATE).where(tables.LIVE).order_by(tables.intents.c.id)).all()
             holding = sql.select(tables.intents.c.entry).where(tables.LIVE)
             documents = _documents(connection, holding, rows)
         live = tuple((documents[row.id], row.state, row.version, row.ovn) for row in rows)
-        return Loaded(head, zones, None if text is None else json.loads(text), live)
+        conditions = meta.get(_CONDITIONS)
+        in_force = meta.get(_MAP_IN_FORCE, meta.get("map_version", ""))
+        return Loaded(head, zones, None if conditions is None else json.loads(conditions), live, in_force)
 
     def intent(self, intent_id: str) -> Document | None:
         """The present document of an intent, an ended one's too; None where none was ever granted."""
@@ -230,7 +233,7 @@ class Writing:
         self._intents: dict[str, Document] = {}
         self._states: dict[str, Document] = {}
         self._zones: dict[str, str | None] = {}
-        self._conditions: str | None = None
+        self._meta: dict[str, str] = {}
 
     def since(self, seq: int) -> tuple[Entry, ...]:
         """What was in the log past ``seq`` when this transaction began; what it appends itself is not among it."""
@@ -248,7 +251,9 @@ class Writing:
             states = [_state(change) for change in body.get("states", ())]
             removed = {str(zone_id): None for zone_id in body.get("zones_removed", ())}
             zones = {str(feature["properties"]["id"]): _text(feature) for feature in body.get("zones", ())}
-            conditions = _text(body["conditions"]) if "conditions" in body else self._conditions
+            meta = {_CONDITIONS: _text(body["conditions"])} if "conditions" in body else {}
+            if "map_version" in body:
+                meta[_MAP_IN_FORCE] = str(body["map_version"])
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the effects of an entry ({draft.kind}) cannot be read: {error!r}") from error
         for row in rows:
@@ -261,7 +266,7 @@ class Writing:
             else:
                 whole.update(state)
         self._zones |= removed | zones
-        self._conditions = conditions
+        self._meta |= meta
         self._entries.append(entry)
         self.head = entry.head
         return entry
@@ -285,12 +290,13 @@ class Writing:
         kept = [{"id": zone_id, "feature": feature} for zone_id, feature in self._zones.items() if feature is not None]
         if kept:
             put(self._connection, tables.zones, kept)
-        if self._conditions is not None:
-            put(self._connection, tables.meta, [{"key": _CONDITIONS, "value": self._conditions}])
+        if self._meta:
+            put(self._connection, tables.meta, [{"key": key, "value": value} for key, value in self._meta.items()])
         run(tables.head.update().where(tables.head.c.id == 1).values(**_columns(self.head)))
 
 
-_CONDITIONS = "conditions"
+#: Rows of ``meta`` that follow the log; the others are the settings.
+_CONDITIONS, _MAP_IN_FORCE = "conditions", "map_version_in_force"
 _STATE = tuple(tables.intents.c[name] for name in ("id", "state", "version", "ovn", "entry"))
 _CHANGE_STATE = (
     tables.intents.update()
@@ -344,6 +350,8 @@ def _documents(connection: Connection, holding: sql.Select, rows: Iterable[Any])
     """
     wanted = {row.id: row for row in rows}
     found: dict[str, Document] = {}
+    if not wanted:
+        return found
     query = sql.select(tables.log.c.seq, tables.log.c.body).where(tables.log.c.seq.in_(holding))
     for seq, body in connection.execute(query.execution_options(yield_per=_PAGE)):
         for document in json.loads(body)["intents"]:

@@ -14,13 +14,21 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from contextlib import AbstractContextManager
+from typing import Generic, Protocol, TypeVar
 
-from utm.airspace.database import Database, Writing
+from utm.airspace.database import Writing
 from utm.errors import StoreError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Writable(Protocol):
+    """Where groups are written: a :class:`~utm.airspace.database.Database`, or what follows one."""
+
+    def writing(self) -> AbstractContextManager[Writing]:
+        """One durable transaction."""
 
 
 class _Slot(Generic[T, R]):
@@ -49,7 +57,7 @@ class GroupCommit(Generic[T, R]):
     """
 
     def __init__(
-        self, database: Database, settle: Callable[[Writing, Sequence[T]], Sequence[R | Exception]], *, most: int = 64
+        self, database: Writable, settle: Callable[[Writing, Sequence[T]], Sequence[R | Exception]], *, most: int = 64
     ):
         if most < 1:
             raise ValueError(f"a group holds at least one item, not {most}")

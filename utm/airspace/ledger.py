@@ -195,10 +195,11 @@ def verify(public: str, digest: str, signature: str) -> bool:
     """
     key = _public_key(public)
     try:
-        key.verify(bytes.fromhex(signature), bytes.fromhex(digest))
+        raw = bytes.fromhex(signature)
+        key.verify(raw, bytes.fromhex(digest))
     except (InvalidSignature, TypeError, ValueError):
         return False
-    return True
+    return raw.hex() == signature  # capitals and spaces are hex too, but not what was written
 
 
 def seal(previous: Head, draft: Draft, key: SigningKey) -> Entry:
