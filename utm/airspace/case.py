@@ -18,9 +18,9 @@ from utm.airspace.places import Place
 from utm.airspace.routing import Route, find_route
 from utm.airspace.situation import REACTION_S, Situation
 from utm.airspace.zones import in_the_way
-from utm.core import KeepOut, closest_approach, forbidden_delays, least_delay
+from utm.core import KeepOut, apart, closest_approach, forbidden_delays, least_delay
 from utm.core.conflict import MARGIN_S
-from utm.model import Corridor, FlightPlan, GeoZone, IntentState, OperationalIntent, RuleSet, Trajectory
+from utm.model import Corridor, FlightPlan, GeoZone, IntentState, OperationalIntent, RuleSet, Trajectory, Tube
 
 #: Bound of the search for a delay: a count, never a clock, so that a decision can be replayed.
 MOST_DELAYS = 200
@@ -93,31 +93,24 @@ class Case:
             key = (grown, raise_m, tuple(id(part) for part in around))
             if key not in self._routes:
                 self.closed = tuple(zone for zone in self.situation.zones if zone.id in grown)
-                self._routes[key] = find_route(
-                    self.skies,
-                    self.plan,
-                    self.places,
-                    self.closed,
-                    self.situation.conditions,
-                    raise_m=raise_m,
-                    around=around,
-                )
+                self._routes[key] = self._way(raise_m, around)
             route = self._routes[key]
             if duration > 0.0 and grown == blocking:
-                return Option(route, self._corridor(route, departure_s))
+                return self._option(route, departure_s)
             blocking, duration = grown, max(duration, route.flight_s)
 
-    def _corridor(self, route: Route, departure_s: float) -> Corridor:
+    def _way(self, raise_m: float, around: tuple[KeepOut, ...]) -> Route:
+        conditions = self.situation.conditions
+        return find_route(self.skies, self.plan, self.places, self.closed, conditions, raise_m=raise_m, around=around)
+
+    def _option(self, route: Route, departure_s: float) -> Option:
+        return Option(route, self.room(route.timed(self.plan, departure_s), route.tube, self.rules.pad_hold_s))
+
+    def room(self, line: Trajectory, tube: Tube, pad_hold_s: float) -> Corridor:
+        """The corridor that the rules give a line."""
         rules = self.rules
-        return Corridor(
-            route.timed(self.plan, departure_s),
-            rules.half_width_m,
-            rules.half_height_m,
-            rules.half_height_m,
-            rules.time_tolerance_s,
-            rules.pad_hold_s,
-            route.tube,
-        )
+        room = rules.half_width_m, rules.half_height_m, rules.half_height_m
+        return Corridor(line, *room, rules.time_tolerance_s, pad_hold_s, tube)
 
     def near(self, option: Option, *, later_s: float = 0.0) -> tuple[OperationalIntent, ...]:
         """The live intents that an option might meet, at any delay up to ``later_s``, of those it is held against."""
@@ -158,17 +151,15 @@ class Case:
     def apart(self, option: Option, neighbour: OperationalIntent) -> tuple[float, float]:
         """How far the two centre lines must be apart, horizontally or else vertically (metres): the room of both
         corridors, the tubes of what is flown around both lines, and the separation."""
-        rules, own, other = self.rules, option.corridor, neighbour.corridor
-        room = max(own.below_m + other.above_m, other.below_m + own.above_m)
-        across, up = own.tube.horizontal_m + other.tube.horizontal_m, own.tube.vertical_m + other.tube.vertical_m
-        return (
-            own.half_width_m + other.half_width_m + across + rules.separation_horizontal_m,
-            room + up + rules.separation_vertical_m,
-        )
+        return self._apart(option, neighbour)[:2]
 
     def tolerance(self, option: Option, neighbour: OperationalIntent) -> float:
         """How much the two together may be off their times (seconds)."""
-        return option.corridor.time_tolerance_s + neighbour.corridor.time_tolerance_s
+        return self._apart(option, neighbour)[2]
+
+    def _apart(self, option: Option, neighbour: OperationalIntent) -> tuple[float, float, float]:
+        rules = self.rules
+        return apart(option.corridor, neighbour.corridor, rules.separation_horizontal_m, rules.separation_vertical_m)
 
     def met(self, option: Option) -> tuple[OperationalIntent, ...]:
         """The neighbours that a flight would come too near to."""

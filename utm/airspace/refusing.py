@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
-
-import numpy as np
 
 from utm.airspace.answer import relaxation_document
 from utm.airspace.case import Case, Option
 from utm.airspace.changes import later
 from utm.airspace.granting import intent_of
-from utm.airspace.places import PAD_TOLERANCE_M, Place, Refusal, resolve
+from utm.airspace.landings import landings, written
+from utm.airspace.places import Refusal, resolve
 from utm.airspace.why import why_not
 from utm.airspace.zones import DAY_S, active_intervals, in_the_way
 from utm.errors import CannotFly, PlanError
-from utm.model import Change, Datum, Decision, FlightPlan, GeoZone, Reason, Waypoint
+from utm.model import Change, Decision, FlightPlan, GeoZone, Reason
 
-#: Bound of the search for another landing: a count, never a clock, so that a decision can be replayed.
-_MOST_LANDINGS = 24
-#: How far a delivery may be moved to become possible.
-_LANDING_WITHIN_M = 600.0
 #: How long an alternative after a zone stays open, where the wish itself would be over by then.
 _OPEN_FOR_S = 600.0
 
@@ -120,55 +114,16 @@ def _as_asked(case: Case, candidate: FlightPlan) -> FlightPlan | None:
 
 def _other_landing(case: Case) -> tuple[FlightPlan, Change] | None:
     """The nearest open ground, outside every zone in force, where the same flight would be granted."""
-    skies, plan, goal = case.skies, case.plan, case.places[-1]
-    for east, north, up in _landings(case, goal):
-        lon, lat = (float(value) for value in skies.city_map.frame.to_lonlat(east, north))
-        vertical = skies.city_map.frame.vertical
-        # To the centimetre and 1e-7 degree: what an operator would write into the plan.
-        place = Waypoint(round(lon, 7), round(lat, 7), round(up, 2), Datum(vertical))
+    plan, goal = case.plan, case.places[-1]
+    start = max(plan.earliest_departure_s, case.situation.now_s)
+    until = plan.latest_departure_s + plan.aircraft.endurance_s
+    for site in landings(case.skies, goal, in_the_way(case.situation.zones, plan, start, until)):
+        place = written(case.skies, site)
         granted = _as_asked(case, dataclasses.replace(plan, destination=place))
         if granted is not None:
-            away = math.hypot(east - goal.east_m, north - goal.north_m)
+            away = math.hypot(site[0] - goal.east_m, site[1] - goal.north_m)
             wait = granted.earliest_departure_s - plan.earliest_departure_s
             after = f", {wait:.0f} s later" if wait > 0 else ""
             sentence = f"Would be granted to open ground {away:.0f} m away, at {place.lon_deg}, {place.lat_deg}{after}."
             return granted, Change("destination", sentence, wait)
     return None
-
-
-def _landings(case: Case, goal: Place) -> Iterator[tuple[float, float, float]]:
-    """Candidates for another landing, nearest first: known, open, level ground under legal sky, metres (e, n, up)."""
-    skies, rules = case.skies, case.rules
-    columns, lowest, highest = skies.around((goal,))
-    start = max(case.plan.earliest_departure_s, case.situation.now_s)
-    until = case.plan.latest_departure_s + case.plan.aircraft.endurance_s
-    nx, ny = columns.terrain_m.shape
-    east = columns.origin_m[0] + (np.arange(nx) + 0.5) * columns.cell_m
-    north = columns.origin_m[1] + (np.arange(ny) + 0.5) * columns.cell_m
-    away = np.hypot(east[:, None] - goal.east_m, north[None, :] - goal.north_m)
-    open_ground = (
-        (away <= _LANDING_WITHIN_M)
-        & (lowest + skies.cell_m <= highest)
-        & ~columns.unknown
-        & (columns.surface_m - columns.terrain_m < 0.5)
-    )
-    for zone in in_the_way(case.situation.zones, case.plan, start, until):
-        open_ground &= ~skies.kept_out(zone, (goal,)).mask
-    reach = math.ceil(rules.pad_radius_m / columns.cell_m) + 1
-    taken: list[tuple[float, float]] = []
-    order = np.argsort(away, axis=None, kind="stable")
-    for flat in order[: np.count_nonzero(away <= _LANDING_WITHIN_M)]:
-        i, j = np.unravel_index(flat, away.shape)
-        if not open_ground[i, j] or not (reach <= i < nx - reach and reach <= j < ny - reach):
-            continue
-        around = columns.surface_m[i - reach : i + reach + 1, j - reach : j + reach + 1]
-        up = float(columns.surface_m[i, j])
-        if float(around.max()) - up > PAD_TOLERANCE_M / 2:
-            continue
-        # Candidates side by side would fail alike: keep them a few pads apart.
-        if any(math.hypot(east[i] - e, north[j] - n) < 4 * rules.pad_radius_m for e, n in taken):
-            continue
-        taken.append((float(east[i]), float(north[j])))
-        yield float(east[i]), float(north[j]), up
-        if len(taken) == _MOST_LANDINGS:
-            return
