@@ -66,6 +66,8 @@ def test_the_course_of_a_flight(airspace, granted):
     assert (activated.state, activated.version) == (IntentState.ACTIVATED, 2)
     assert activated.ovn != granted.ovn
     half = (line.start_s + line.end_s) / 2
+    for seen_s in np.arange(line.start_s + 2.0, half, 8.0):
+        assert airspace.position("one", seen_s, line.at(seen_s)).inside
     assert airspace.position("one", half, line.at(half)).inside
     stray = line.at(half + 1.0) + [0.0, 0.0, 11.0]
     assert not airspace.position("one", half + 1.0, stray).inside
@@ -73,7 +75,7 @@ def test_the_course_of_a_flight(airspace, granted):
     assert airspace.position("one", half + 2.0, line.at(half + 2.0)).inside
     assert airspace.intent("one").state is IntentState.ACTIVATED
     for seconds in (3.0, 40.0, 63.5):
-        airspace.position("one", half + seconds, line.at(half + seconds) + [0.0, 0.0, 50.0])
+        airspace.position("one", half + seconds, line.at(half + seconds) + [0.0, 0.0, 15.0])
     assert airspace.intent("one").state is IntentState.CONTINGENT
     # Contingent has no way back.
     airspace.position("one", half + 65.0, line.at(half + 65.0))

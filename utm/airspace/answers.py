@@ -7,21 +7,24 @@ is how a log is replayed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from utm.airspace.admission import decide
 from utm.airspace.documents import parse_plan, parse_zones, plan_document
-from utm.airspace.journal import Answer, Question
-from utm.airspace.moving import displaced
+from utm.airspace.fleet import decide_fleet
+from utm.airspace.following import upkeep
+from utm.airspace.journal import Answer, Question, error_said
+from utm.airspace.moving import Move, displaced
 from utm.airspace.picture import Effects, View
 from utm.airspace.rejudging import rejudged
 from utm.airspace.saying import decision_said
 from utm.airspace.states import moved_to, state_effect
 from utm.airspace.world import World
 from utm.airspace.zones import check_zone
+from utm.core import Report
 from utm.errors import InputError, PlanError, StateError, ZoneError
-from utm.model import Actor, FlightPlan, GeoZone, IntentState, Role
+from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role
 
 # --- who asks ------------------------------------------------------------------------------------------------
 
@@ -65,8 +68,19 @@ def answer_plan(
     world: World, request: Mapping[str, Any], now_s: float, view: View, plan: FlightPlan | None = None
 ) -> Answer:
     """Grant or refuse; whoever of lower priority stands in the way gives way."""
-    actor = actor_from(request["actor"])
     plan = plan or plan_from(request["plan"], request["times_s"])
+    _check_filed(actor_from(request["actor"]), plan, view)
+    situation = world.situation(view, now_s)
+    decision = decide(situation, plan, choose=request["choose"])
+    if decision.intent is None:
+        return Answer(decision_said(decision), result=decision)
+    moves = displaced(situation, [decision.intent], decision.details.get("displaces", ()))
+    said = decision_said(decision) | ({"displaced": [move.document() for move in moves]} if moves else {})
+    result = dataclasses.replace(decision, details={**decision.details, "displaced": moves}) if moves else decision
+    return Answer(said, _granting([decision.intent], moves), result=result)
+
+
+def _check_filed(actor: Actor, plan: FlightPlan, view: View) -> None:
     _check_owner(actor, plan.operator, plan.id)
     if plan.priority > 0 and actor.role is Role.OPERATOR:
         raise PlanError(
@@ -77,17 +91,13 @@ def answer_plan(
         )
     if view.get(plan.id) is not None:
         raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
-    situation = world.situation(view, now_s)
-    decision = decide(situation, plan, choose=request["choose"])
-    if decision.intent is None:
-        return Answer(decision_said(decision), result=decision)
-    moved = displaced(situation, decision)
-    intents = (decision.intent, *(move.intent for move in moved if move.intent is not None))
-    said = decision_said(decision) | ({"displaced": [move.document() for move in moved]} if moved else {})
-    return Answer(
-        said,
-        Effects(intents=intents, states=tuple(move.state for move in moved if move.state is not None)),
-        result=dataclasses.replace(decision, details={**decision.details, "displaced": moved}) if moved else decision,
+
+
+def _granting(granted: Sequence[OperationalIntent], moves: Sequence[Move]) -> Effects:
+    """The effects of granting some intents and moving others out of their way."""
+    return Effects(
+        intents=(*granted, *(move.intent for move in moves if move.intent is not None)),
+        states=tuple(move.state for move in moves if move.state is not None),
     )
 
 
@@ -161,6 +171,68 @@ def answer_conditions(_world: World, request: Mapping[str, Any], _now_s: float, 
     return Answer(document, Effects(conditions=document))
 
 
+# --- the clock -----------------------------------------------------------------------------------------------
+
+
+def answer_upkeep(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+    """End no-shows, hold on for overruns, and move whoever is in their way."""
+    reports = {name: Report(t_s, tuple(enu_m), landed) for name, (t_s, enu_m, landed) in request["reports"].items()}
+    found = upkeep(world.situation(view, now_s), view, reports)
+    said = {
+        "no_shows": [one.id for one in found.ended],
+        "extended": [one.id for one in found.extended],
+        "displaced": [move.document() for move in found.moves],
+    }
+    return Answer(said, found.effects, result=found)
+
+
+# --- fleets --------------------------------------------------------------------------------------------------
+
+
+def fleet_request(plans: Sequence[FlightPlan], choose: str, seed: int, rounds: int, actor: Actor) -> dict[str, Any]:
+    """Several plans, asked for together."""
+    return {
+        "plans": [plan_document(plan) for plan in plans],
+        "times_s": [[plan.earliest_departure_s, plan.latest_departure_s] for plan in plans],
+        "choose": choose,
+        "seed": seed,
+        "rounds": rounds,
+        "actor": actor_document(actor),
+    }
+
+
+def answer_fleet(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+    """Decide several plans together; those that cannot be judged are told, and do not keep the others."""
+    actor = actor_from(request["actor"])
+    plans = [plan_from(*pair) for pair in zip(request["plans"], request["times_s"], strict=True)]
+    for plan in plans:
+        _check_filed(actor, plan, view)
+    if twice := [plan.id for n, plan in enumerate(plans) if plan.id in {one.id for one in plans[:n]}]:
+        raise PlanError("two plans have this id", field="id", value=twice[0], mend="Give each its own.")
+    situation = world.situation(view, now_s)
+    fleet = decide_fleet(situation, plans, seed=request["seed"], rounds=request["rounds"], choose=request["choose"])
+    granted = [one.intent for one in fleet.outcomes if isinstance(one, Decision) and one.intent is not None]
+    lower = {name for one in fleet.outcomes if isinstance(one, Decision) for name in one.details.get("displaces", ())}
+    moves = displaced(situation, granted, sorted(lower))
+    said = {
+        "plans": [_outcome_said(plan, one) for plan, one in zip(plans, fleet.outcomes, strict=True)],
+        "delay_s": fleet.delay_s,
+        "delay_in_turn_s": fleet.delay_in_turn_s,
+        "refused": fleet.refused,
+        "refused_in_turn": fleet.refused_in_turn,
+        "rounds": fleet.rounds,
+        "better_rounds": fleet.better_rounds,
+        "displaced": [move.document() for move in moves],
+    }
+    return Answer(said, _granting(granted, moves), result=fleet)
+
+
+def _outcome_said(plan: FlightPlan, outcome: Decision | PlanError) -> dict[str, Any]:
+    if isinstance(outcome, Decision):
+        return decision_said(outcome)
+    return {"plan": plan.id, "operator": plan.operator, "status": "error", "error": error_said(outcome)}
+
+
 # --- all of them ---------------------------------------------------------------------------------------------
 
 
@@ -183,6 +255,8 @@ _KINDS = {
     "zones": _Kind(answer_zones, at_once=False),
     "zone-removed": _Kind(answer_zone_removed),
     "conditions": _Kind(answer_conditions),
+    "upkeep": _Kind(answer_upkeep),
+    "fleet": _Kind(answer_fleet, at_once=False),
 }
 
 

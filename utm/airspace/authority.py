@@ -21,10 +21,12 @@ from utm.airspace.answer import RouteAnswer
 from utm.airspace.conditions import conditions_document, keep_values, read_layer
 from utm.airspace.database import Database
 from utm.airspace.documents import zone_feature
+from utm.airspace.fleet import Fleet
+from utm.airspace.following import FLYING, Followed, Upkeep, last_report, reported, unheard, upkeep
 from utm.airspace.journal import Answer, Journal
 from utm.airspace.ledger import Entry, SigningKey
 from utm.airspace.moving import Move
-from utm.airspace.picture import Picture, View
+from utm.airspace.picture import NOTHING, Picture, View
 from utm.airspace.places import Refusal, resolve
 from utm.airspace.publish import decision_published
 from utm.airspace.records import intent_from
@@ -33,8 +35,8 @@ from utm.airspace.space import Skies
 from utm.airspace.why import why_not
 from utm.airspace.world import World
 from utm.airspace.zones import DAY_S, in_the_way
-from utm.core import Judgement, judge
-from utm.errors import CannotFly, InputError, MapError, StateError, StoreError
+from utm.core import Judgement, Report
+from utm.errors import CannotFly, InputError, MapError, PlanError, StateError, StoreError
 from utm.frames import check_lonlat
 from utm.mapping import CityMap
 from utm.model import (
@@ -58,8 +60,6 @@ _FORMAT = 2
 #: Folder of the values of the cost layers, and the key that signs the log, inside the airspace's own.
 _LAYERS = "layers"
 _KEY = "signing.key"
-#: Nonconforming for longer than this becomes Contingent (ASTM F3548-21).
-_CONTINGENT_AFTER_S = 60.0
 #: Who enters zones and forecasts when nobody is named.
 CITY = Actor("city", Role.CITY)
 
@@ -242,6 +242,36 @@ class Airspace:
         decision = self._ask("plan", plan.id, request, parsed=plan).result
         return dataclasses.replace(decision, receipt=self.receipt)
 
+    def submit_fleet(
+        self,
+        plans: Sequence[FlightPlan],
+        *,
+        choose: str = "any",
+        seed: int = 0,
+        rounds: int = 20,
+        actor: Actor | None = None,
+    ) -> Fleet:
+        """Decide several plans together: with less delay in all than first come first served, never with more.
+
+        Args:
+            seed: of the search for something better; stands in the log.
+            rounds: of that search.
+            actor: who asks; the operator of all plans when left out.
+
+        Raises:
+            PlanError: two plans of one id, or of several operators without an actor.
+            StateError: one of these ids was granted before.
+        """
+        operators = sorted({plan.operator for plan in plans})
+        if actor is None and len(operators) != 1:
+            raise PlanError("plans of several operators", field="operator", value=operators, mend="Say who asks.")
+        for plan in plans:
+            if self._database.intent(plan.id) is not None:
+                raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
+        actor = actor or Actor(operators[0], Role.OPERATOR)
+        request = answers.fleet_request(plans, choose, seed, rounds, actor)
+        return self._ask("fleet", plans[0].id, request).result
+
     def pad_at(self, lon_deg: float, lat_deg: float) -> Waypoint:
         """The surface at a place, as a pad. Raises InputError off the globe, MapError off the map."""
         check_lonlat(lon_deg, lat_deg)
@@ -320,15 +350,25 @@ class Airspace:
         """Take back an accepted plan. Raises StateError once it is activated."""
         return self._to(intent_id, IntentState.ENDED, None, actor, cancel=True)
 
-    def position(self, intent_id: str, t_s: float, enu_m: ArrayLike) -> Judgement:
+    def position(
+        self,
+        intent_id: str,
+        t_s: float,
+        enu_m: ArrayLike,
+        *,
+        landed: bool = False,
+        received_s: float | None = None,
+    ) -> Judgement:
         """Judge a reported position against the granted corridor, and move the intent's state accordingly.
 
         Outside makes an Activated intent Nonconforming; inside again makes it Activated again; outside for more than
-        60 s makes it Contingent, for good.
+        60 s makes it Contingent, for good (`utm.core.conforming` says it in full).
 
         Args:
-            t_s: when it was there, Unix seconds.
+            t_s: when it was there, Unix seconds by the vehicle's clock.
             enu_m: (3,) where, in the map's frame.
+            landed: whether it says that it stands on the ground.
+            received_s: by the clock of whoever judges; the report's own time when left out.
 
         Raises:
             StateError: the intent is not being flown.
@@ -338,27 +378,40 @@ class Airspace:
         if not (np.isfinite(enu).all() and np.isfinite(t_s)):
             raise InputError("a position needs finite numbers", field="position", value=[t_s, *enu.tolist()])
         intent = self._live(intent_id)
-        if intent.state in (IntentState.ACCEPTED, IntentState.ENDED):
+        if intent.state not in FLYING:
             raise StateError(f"{intent_id} is {intent.state}, not in flight; activate it first")
-        judged = judge(intent.corridor, t_s, enu)
-        last = self._database.positions().get(intent_id, {})
-        since = None if judged.inside else (last.get("outside_since_s") or t_s)
-        document = {
-            "t_s": t_s,
-            "enu_m": enu.tolist(),
-            "inside": judged.inside,
-            "cross_track_m": judged.cross_track_m,
-            "height_error_m": judged.height_error_m,
-            "outside_since_s": since,
-        }
-        self._database.put_positions({intent_id: document})
-        if judged.inside and intent.state is IntentState.NONCONFORMING:
-            self._to(intent_id, IntentState.ACTIVATED, t_s)
-        elif not judged.inside and intent.state is IntentState.ACTIVATED:
-            self._to(intent_id, IntentState.NONCONFORMING, t_s)
-        elif since is not None and t_s - since > _CONTINGENT_AFTER_S and intent.state is IntentState.NONCONFORMING:
-            self._to(intent_id, IntentState.CONTINGENT, t_s)
-        return judged
+        kept = self._database.positions().get(intent_id)
+        report = Report(t_s, tuple(enu.tolist()), landed)
+        followed = reported(intent, kept, report, t_s if received_s is None else received_s)
+        self._database.put_positions({intent_id: followed.document})
+        self._conform(intent, followed, t_s)
+        return followed.judged
+
+    def _conform(self, intent: OperationalIntent, followed: Followed, now_s: float) -> None:
+        """Bring the intent's state to what its reports have shown."""
+        state = followed.conformity.state
+        if state is not intent.state and intent.state is not IntentState.CONTINGENT:
+            self._to(intent.id, state, now_s)
+
+    def upkeep(self, now_s: float | None = None) -> Upkeep:
+        """What the clock asks for: silent drones lose their state, no-shows end, overruns are held on.
+
+        To be called every few seconds by whoever watches an airspace; costs little when there is nothing to do.
+        """
+        now_s = self.clock() if now_s is None else now_s
+        self._journal.follow()
+        kept = self._database.positions()
+        with self._journal.picture.view() as view:
+            flying = [intent for intent in view.live() if intent.state in FLYING]
+            reports = {one.id: last_report(kept.get(one.id)) for one in flying}
+            heard = {name: report for name, report in reports.items() if report is not None}
+            due = upkeep(self._world.situation(view, now_s), view, heard).effects != NOTHING
+        for intent in flying:
+            self._conform(intent, unheard(intent, kept.get(intent.id), now_s), now_s)
+        if not due:
+            return Upkeep()
+        request = {"reports": {name: [one.t_s, list(one.enu_m), one.landed] for name, one in heard.items()}}
+        return self._ask("upkeep", "", request, at_s=now_s).result
 
     def positions(self) -> dict[str, dict[str, Any]]:
         """The last judged position of each intent that reported one."""

@@ -40,7 +40,7 @@ class Fleet:
     refused: int
     refused_in_turn: int
     rounds: int
-    kept_rounds: int
+    better_rounds: int
     """How many rounds brought something better."""
 
 

@@ -150,9 +150,12 @@ def answered(question: Question, view: View) -> Answer:
     try:
         return question.answer(view)
     except UtmError as error:
-        return Answer(
-            {"status": "error", "error": {"kind": type(error).__name__, "sentence": str(error)}}, result=error
-        )
+        return Answer({"status": "error", "error": error_said(error)}, result=error)
+
+
+def error_said(error: UtmError) -> dict[str, str]:
+    """Why a request cannot be answered, as JSON."""
+    return {"kind": type(error).__name__, "sentence": str(error)}
 
 
 def _touched(answer: Answer, now: View, since: Sequence[Effects]) -> bool:

@@ -8,20 +8,16 @@ is decided in full, against everybody else and against those that moved before i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from utm.airspace.admission import decide
 from utm.airspace.saying import decision_said
-from utm.airspace.situation import Overlay, Situation
+from utm.airspace.situation import REACTION_S, Overlay, Situation
 from utm.airspace.states import ASTRAY, next_version, state_effect
 from utm.errors import PlanError
-from utm.model import Decision, IntentState, OperationalIntent
-
-#: From the decision until a drone in the air does what it says: the event reaches whoever flies it, the new mission is
-#: uploaded and confirmed (docs/px4.md).
-REACTION_S = 15.0
+from utm.model import IntentState, OperationalIntent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +57,17 @@ def give_way(situation: Situation, intents: Iterable[OperationalIntent]) -> tupl
     return tuple(moves)
 
 
-def displaced(situation: Situation, decision: Decision) -> tuple[Move, ...]:
-    """What becomes of those that a granted plan of higher priority displaces."""
-    ids = decision.details.get("displaces", ())
-    if not ids or decision.intent is None:
+def displaced(situation: Situation, granted: Sequence[OperationalIntent], ids: Collection[str]) -> tuple[Move, ...]:
+    """What becomes of the live intents that some granted plans of higher priority displace.
+
+    Args:
+        situation: that the plans were granted in, with everybody.
+        ids: of the displaced.
+    """
+    if not ids:
         return ()
-    traffic = situation.traffic
-    lower = [intent for intent in map(traffic.get, ids) if intent is not None]
-    without = Overlay(traffic, without=ids, with_=(decision.intent,))
+    lower = [intent for intent in map(situation.traffic.get, ids) if intent is not None]
+    without = Overlay(situation.traffic, without=ids, with_=granted)
     return give_way(dataclasses.replace(situation, traffic=without), lower)
 
 
