@@ -21,8 +21,10 @@ from utm.core._jit import kernel
 
 #: Pieces in a row of knots, the unit in which memory for corridors is handed out.
 ROW = 8
-#: Entries in a chunk.
-CHUNK = 6
+#: Entries in a chunk of 64 words, four lines of the cache: the next chunk, how many entries it has, their pieces, the
+#: hashes of their cells, two words of nothing, and from word 16 on, as float32, their boxes.
+CHUNK, WORDS = 6, 64
+_NEXT, _FILL, _PIECE, _CODE, _BOX = 0, 1, 2, 8, 16
 #: Cells of the next level are this many times as large.
 _STEP = 4.0
 #: Levels of space and of time. The last ones have one cell for everything.
@@ -39,8 +41,8 @@ _NEAR = 1e-3
 #: Boxes of a question are taken larger by this (metres and seconds) and by this share of where they are: more than
 #: that, and more than all rounding, so that what is found never depends on what else is stored.
 _SLACK, _SLACK_SHARE = 2e-3, 1e-12
-#: What rounding to float32 can move a number by, as a share of it, twice.
-_SINGLE = 1.2e-7
+#: What rounding to float32 can move a number by, as a share of it, twice; and a number near the largest.
+_SINGLE, _LARGEST = 1.2e-7, 3e38
 
 #: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks.
 ENTRIES, ROWS, FREE_ROW, FREE_ROWS, CHUNKS, FREE_CHUNK, FREE_CHUNKS, COUNTS = range(8)
@@ -99,6 +101,13 @@ def _box(
 
 
 @kernel
+def _outwards(low: float, high: float) -> Any:
+    """An interval that holds another one still when both ends are rounded to float32, infinity included."""
+    low, high = min(low - abs(low) * _SINGLE, _LARGEST), max(high + abs(high) * _SINGLE, -_LARGEST)
+    return np.float32(low), np.float32(high)
+
+
+@kernel
 def _level(extent: float, cell: float, last: int) -> int:
     """The first level whose cells are at least as large as an extent, or the last."""
     level = 0
@@ -141,22 +150,22 @@ def _place(box: Any, cell_m: float, slot_s: float) -> Any:
 
 
 @kernel
-def _push(bucket: int, counts: Any, head: Any, links: Any) -> int:
-    """Room for one more entry in a bucket; there must be a chunk left."""
+def _push(bucket: int, counts: Any, head: Any, chunks: Any) -> Any:
+    """Room for one more entry in a bucket: its chunk and which entry of it. There must be a chunk left."""
     chunk = head[bucket]
-    if chunk < 0 or links[chunk, 1] == CHUNK:
+    if chunk < 0 or chunks[chunk, _FILL] == CHUNK:
         fresh = counts[FREE_CHUNK]
         if fresh >= 0:
-            counts[FREE_CHUNK] = links[fresh, 0]
+            counts[FREE_CHUNK] = chunks[fresh, _NEXT]
             counts[FREE_CHUNKS] -= 1
         else:
             fresh = counts[CHUNKS]
             counts[CHUNKS] += 1
-        links[fresh, 0], links[fresh, 1] = chunk, 0
+        chunks[fresh, _NEXT], chunks[fresh, _FILL] = chunk, 0
         head[bucket] = fresh
         chunk = fresh
-    links[chunk, 1] += 1
-    return chunk * CHUNK + links[chunk, 1] - 1
+    chunks[chunk, _FILL] += 1
+    return np.int64(chunk), chunks[chunk, _FILL] - 1
 
 
 @kernel
@@ -177,8 +186,7 @@ def put(
     slot_s: float,
     counts: Any,
     head: Any,
-    links: Any,
-    entries: Any,
+    chunks: Any,
     boxes: Any,
     knots: Any,
     rows: Any,
@@ -198,7 +206,7 @@ def put(
         parts += _cuts(places[i], places[i + 1])
     if len(rows) - counts[ROWS] + counts[FREE_ROWS] < (pieces + ROW - 1) // ROW:
         return NEEDS_ROWS
-    if len(links) - counts[CHUNKS] + counts[FREE_CHUNKS] < parts:
+    if len(chunks) - counts[CHUNKS] + counts[FREE_CHUNKS] < parts:
         return NEEDS_CHUNKS
     values = (start, half_width, below, above, across, up, tolerance)
     for n in range(7):
@@ -236,11 +244,11 @@ def put(
                 tolerance, tolerance, aside, rise, box,
             )  # fmt: skip
             level, time, east, north, code = _place(box, cell_m, slot_s)
-            entry = _push(code & (len(head) - 1), counts, head, links)
-            entries[entry, 0], entries[entry, 1] = row * ROW + j, code
+            chunk, entry = _push(code & (len(head) - 1), counts, head, chunks)
+            chunks[chunk, _PIECE + entry], chunks[chunk, _CODE + entry] = row * ROW + j, code
             for n in range(0, 8, 2):
-                boxes[entry, n] = box[n] - abs(box[n]) * _SINGLE
-                boxes[entry, n + 1] = box[n + 1] + abs(box[n + 1]) * _SINGLE
+                at = _BOX + 8 * entry + n
+                boxes[chunk, at], boxes[chunk, at + 1] = _outwards(box[n], box[n + 1])
             counts[ENTRIES] += 1
             if levels[level, 0] == 0:
                 reaches[level, 0] = reaches[level, 1] = 0.0
@@ -264,9 +272,7 @@ def drop(
     slot_s: float,
     counts: Any,
     head: Any,
-    links: Any,
-    entries: Any,
-    boxes: Any,
+    chunks: Any,
     knots: Any,
     rows: Any,
     levels: Any,
@@ -290,7 +296,7 @@ def drop(
                 level, _, _, _, code = _place(box, cell_m, slot_s)
                 levels[level, 0] -= 1
                 counts[ENTRIES] -= 1
-                _pull(row * ROW + j, code & (len(head) - 1), counts, head, links, entries, boxes)
+                _pull(row * ROW + j, code & (len(head) - 1), counts, head, chunks)
         onward = rows[row, 1]
         rows[row, 1] = counts[FREE_ROW]
         counts[FREE_ROW] = row
@@ -300,72 +306,72 @@ def drop(
 
 
 @kernel
-def _pull(piece: int, bucket: int, counts: Any, head: Any, links: Any, entries: Any, boxes: Any) -> None:
+def _copy(chunks: Any, chunk: int, entry: int, chunks_to: Any, chunk_to: int, entry_to: int) -> None:
+    """An entry with its box, as bits."""
+    chunks_to[chunk_to, _PIECE + entry_to] = chunks[chunk, _PIECE + entry]
+    chunks_to[chunk_to, _CODE + entry_to] = chunks[chunk, _CODE + entry]
+    for n in range(8):
+        chunks_to[chunk_to, _BOX + 8 * entry_to + n] = chunks[chunk, _BOX + 8 * entry + n]
+
+
+@kernel
+def _pull(piece: int, bucket: int, counts: Any, head: Any, chunks: Any) -> None:
     """Take one entry of a piece out of a bucket. The last of the first chunk takes its place, so that only first
     chunks have room left."""
     first = head[bucket]
     chunk = first
     while chunk >= 0:
-        for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
-            if entries[entry, 0] == piece:
-                last = first * CHUNK + links[first, 1] - 1
-                entries[entry, 0], entries[entry, 1] = entries[last, 0], entries[last, 1]
-                for n in range(8):
-                    boxes[entry, n] = boxes[last, n]
-                links[first, 1] -= 1
-                if links[first, 1] == 0:
-                    head[bucket] = links[first, 0]
-                    links[first, 0] = counts[FREE_CHUNK]
+        for entry in range(chunks[chunk, _FILL]):
+            if chunks[chunk, _PIECE + entry] == piece:
+                chunks[first, _FILL] -= 1
+                _copy(chunks, first, chunks[first, _FILL], chunks, chunk, entry)
+                if chunks[first, _FILL] == 0:
+                    head[bucket] = chunks[first, _NEXT]
+                    chunks[first, _NEXT] = counts[FREE_CHUNK]
                     counts[FREE_CHUNK] = first
                     counts[FREE_CHUNKS] += 1
                 return
-        chunk = links[chunk, 0]
+        chunk = chunks[chunk, _NEXT]
 
 
 @kernel
-def spread(
-    counts: Any,
-    head: Any,
-    links: Any,
-    entries: Any,
-    boxes: Any,
-    head_to: Any,
-    links_to: Any,
-    entries_to: Any,
-    boxes_to: Any,
-) -> None:
+def spread(counts: Any, head: Any, chunks: Any, head_to: Any, chunks_to: Any) -> None:
     """Write all entries into a table with more buckets and chunks of its own."""
     counts[CHUNKS], counts[FREE_CHUNK], counts[FREE_CHUNKS] = 0, -1, 0
     for bucket in range(len(head)):
         chunk = head[bucket]
         while chunk >= 0:
-            for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
-                to = _push(entries[entry, 1] & (len(head_to) - 1), counts, head_to, links_to)
-                entries_to[to, 0], entries_to[to, 1] = entries[entry, 0], entries[entry, 1]
-                for n in range(8):
-                    boxes_to[to, n] = boxes[entry, n]
-            chunk = links[chunk, 0]
+            for entry in range(chunks[chunk, _FILL]):
+                code = chunks[chunk, _CODE + entry]
+                chunk_to, entry_to = _push(code & (len(head_to) - 1), counts, head_to, chunks_to)
+                _copy(chunks, chunk, entry, chunks_to, chunk_to, entry_to)
+            chunk = chunks[chunk, _NEXT]
 
 
 @kernel
-def _meet(box: Any, boxes: Any, entry: int) -> bool:
+def _meet(own: Any, m: int, boxes: Any, chunk: int, entry: int) -> bool:
+    """Whether box m of a question meets that of an entry, all float32.
+
+    Without branches, which would be mispredicted eight times as long; with indices, not views, which are counted.
+    """
+    at = _BOX + 8 * entry
     return (
-        boxes[entry, 0] <= box[1]
-        and box[0] <= boxes[entry, 1]
-        and boxes[entry, 2] <= box[3]
-        and box[2] <= boxes[entry, 3]
-        and boxes[entry, 4] <= box[5]
-        and box[4] <= boxes[entry, 5]
-        and boxes[entry, 6] <= box[7]
-        and box[6] <= boxes[entry, 7]
+        (boxes[chunk, at] <= own[m, 1])
+        & (own[m, 0] <= boxes[chunk, at + 1])
+        & (boxes[chunk, at + 2] <= own[m, 3])
+        & (own[m, 2] <= boxes[chunk, at + 3])
+        & (boxes[chunk, at + 4] <= own[m, 5])
+        & (own[m, 4] <= boxes[chunk, at + 5])
+        & (boxes[chunk, at + 6] <= own[m, 7])
+        & (own[m, 6] <= boxes[chunk, at + 7])
     )
 
 
 @kernel
-def _note(piece: int, i: int, found: Any, count: int, table: Any) -> Any:
+def _note(piece: int, i: int, found: Any, count: int, table: Any) -> int:
     """Add a pair of pieces to what was found: for each row of knots the first and last piece of the question, and of
-    the row, that met."""
-    row, j = piece // ROW, piece % ROW
+    the row, that met. Returns how many rows there are now; one more than there is room for where it is not added."""
+    row, j = np.int64(piece // ROW), np.int64(piece % ROW)
     at = (row * 0x9E3779B1) & (len(table) - 1)
     while table[at] >= 0 and found[table[at], 0] != row:
         at = (at + 1) & (len(table) - 1)
@@ -373,25 +379,13 @@ def _note(piece: int, i: int, found: Any, count: int, table: Any) -> Any:
     if n >= 0:
         found[n, 1], found[n, 2] = min(found[n, 1], i), max(found[n, 2], i)
         found[n, 3], found[n, 4] = min(found[n, 3], j), max(found[n, 4], j)
-        return found, count, table
-    if count == len(found):
-        more = np.empty((2 * count, 5), np.int64)
-        more[:count] = found
-        found = more
-        table = np.full(4 * len(found), -1, np.int64)
-        for m in range(count):
-            to = (found[m, 0] * 0x9E3779B1) & (len(table) - 1)
-            while table[to] >= 0:
-                to = (to + 1) & (len(table) - 1)
-            table[to] = m
-        at = (row * 0x9E3779B1) & (len(table) - 1)
-        while table[at] >= 0:
-            at = (at + 1) & (len(table) - 1)
-    table[at] = count
-    found[count, 0] = row
-    found[count, 1] = found[count, 2] = i
-    found[count, 3] = found[count, 4] = j
-    return found, count + 1, table
+        return count
+    if count < len(found):
+        table[at] = count
+        found[count, 0] = row
+        found[count, 1] = found[count, 2] = i
+        found[count, 3] = found[count, 4] = j
+    return count + 1
 
 
 @kernel
@@ -408,8 +402,7 @@ def gather(
     slot_s: float,
     counts: Any,
     head: Any,
-    links: Any,
-    entries: Any,
+    chunks: Any,
     boxes: Any,
     levels: Any,
     reaches: Any,
@@ -423,11 +416,10 @@ def gather(
         found (k, 5): a row of knots, first and last piece of the corridor, first and last piece of the row.
     """
     start, times, places = _occupied(t, p, hold)
-    found, table, count = np.empty((32, 5), np.int64), np.full(128, -1, np.int64), 0
     parts = 0
     for i in range(len(times) - 1):
         parts += _cuts(places[i], places[i + 1])
-    own, of = np.empty((parts, 8)), np.empty(parts, np.int64)
+    own, single, of = np.empty((parts, 8)), np.empty((parts + 1, 8), np.float32), np.empty(parts, np.int64)
     begin = start - epoch
     m = 0
     for i in range(len(times) - 1):
@@ -443,68 +435,114 @@ def gather(
                 far = max(abs(box[n]), abs(box[n + 1])) + (abs(start) if n == 0 else 0.0)
                 box[n] -= _SLACK + far * _SLACK_SHARE
                 box[n + 1] += _SLACK + far * _SLACK_SHARE
+                single[m, n], single[m, n + 1] = _outwards(box[n], box[n + 1])
             of[m] = i
             m += 1
+    for n in range(0, 8, 2):  # last, the box around all of them
+        single[parts, n], single[parts, n + 1] = single[:parts, n].min(), single[:parts, n + 1].max()
+    room = 128
+    while True:
+        found, table = np.empty((room, 5), np.int64), np.full(4 * room, -1, np.int32)
+        count = _search(own, single, of, cell_m, slot_s, counts, head, chunks, boxes, levels, reaches, found, table)
+        if count <= room:
+            return start, times, places, found[:count]
+        room *= 4
 
-    hull = own[0].copy()
-    for m in range(1, parts):
-        for n in range(0, 8, 2):
-            hull[n], hull[n + 1] = min(hull[n], own[m, n]), max(hull[n + 1], own[m, n + 1])
+
+@kernel
+def _search(
+    own: Any,
+    single: Any,
+    of: Any,
+    cell_m: float,
+    slot_s: float,
+    counts: Any,
+    head: Any,
+    chunks: Any,
+    boxes: Any,
+    levels: Any,
+    reaches: Any,
+    found: Any,
+    table: Any,
+) -> int:
+    """What meets the boxes own (m, 8), single (m + 1, 8) float32, of the pieces of (m,). Returns how many rows were
+    found, more than there is room for where it gave up."""
+    parts, count = len(own), 0
     ranges = np.empty((parts, 6), np.int64)
     for level in range(LEVELS):
         if levels[level, 0] == 0:
             continue
-        size = _size(level // _TIME_LEVELS, cell_m, _SPACE_LEVELS - 1)
-        long = _size(level % _TIME_LEVELS, slot_s, _TIME_LEVELS - 1)
-        cells = 0.0
-        for m in range(parts):
-            for axis in range(3):
-                width, reach = (long, reaches[level, 0]) if axis == 0 else (size, reaches[level, 1])
-                ranges[m, 2 * axis] = max(_cell(own[m, 2 * axis] - reach, width), levels[level, 1 + 2 * axis])
-                ranges[m, 2 * axis + 1] = min(_cell(own[m, 2 * axis + 1], width), levels[level, 2 + 2 * axis])
-            cells += (
-                max(ranges[m, 1] - ranges[m, 0] + 1, 0)
-                * float(max(ranges[m, 3] - ranges[m, 2] + 1, 0))
-                * max(ranges[m, 5] - ranges[m, 4] + 1, 0)
-            )
-        if cells > counts[ENTRIES] + 64:
-            # So many cells that looking at every entry is less.
-            for bucket in range(len(head)):
-                chunk = head[bucket]
-                while chunk >= 0:
-                    for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
-                        if not _meet(hull, boxes, entry):
-                            continue
-                        for m in range(parts):
-                            if _meet(own[m], boxes, entry):
-                                found, count, table = _note(entries[entry, 0], of[m], found, count, table)
-                    chunk = links[chunk, 0]
-            break
+        if _cells(own, level, cell_m, slot_s, levels, reaches, ranges) > counts[ENTRIES] + 64:
+            return _look_at_all(single, of, head, chunks, boxes, found, table)
         for m in range(parts):
             for east in range(ranges[m, 2], ranges[m, 3] + 1):
                 for north in range(ranges[m, 4], ranges[m, 5] + 1):
                     for slot in range(ranges[m, 0], ranges[m, 1] + 1):
                         # A cell is looked at once for all parts in a row that reach it, from the first of them.
-                        if m > 0 and _holds(ranges[m - 1], slot, east, north):
+                        if m > 0 and _holds(ranges, m - 1, slot, east, north):
                             continue
                         chunk = head[_hash(level, east, north, slot) & (len(head) - 1)]
                         if chunk < 0:
                             continue
                         last = m + 1
-                        while last < parts and _holds(ranges[last], slot, east, north):
+                        while last < parts and _holds(ranges, last, slot, east, north):
                             last += 1
                         while chunk >= 0:
-                            for entry in range(chunk * CHUNK, chunk * CHUNK + links[chunk, 1]):
+                            for entry in range(chunks[chunk, _FILL]):
                                 for k in range(m, last):
-                                    if _meet(own[k], boxes, entry):
-                                        found, count, table = _note(entries[entry, 0], of[k], found, count, table)
-                            chunk = links[chunk, 0]
-    return start, times, places, found[:count]
+                                    if _meet(single, k, boxes, chunk, entry):
+                                        count = _note(chunks[chunk, _PIECE + entry], of[k], found, count, table)
+                                        if count > len(found):
+                                            return count
+                            chunk = chunks[chunk, _NEXT]
+    return count
 
 
 @kernel
-def _holds(cells: Any, slot: int, east: int, north: int) -> bool:
-    return cells[0] <= slot <= cells[1] and cells[2] <= east <= cells[3] and cells[4] <= north <= cells[5]
+def _cells(own: Any, level: int, cell_m: float, slot_s: float, levels: Any, reaches: Any, ranges: Any) -> float:
+    """Which cells of a level hold whatever meets boxes (m, 8): ranges (m, 6), first and last slot, east, north; and
+    how many they are."""
+    size = _size(level // _TIME_LEVELS, cell_m, _SPACE_LEVELS - 1)
+    long = _size(level % _TIME_LEVELS, slot_s, _TIME_LEVELS - 1)
+    cells = 0.0
+    for m in range(len(own)):
+        product = 1.0
+        for axis in range(3):
+            width, reach = (long, reaches[level, 0]) if axis == 0 else (size, reaches[level, 1])
+            first = max(_cell(own[m, 2 * axis] - reach, width), levels[level, 1 + 2 * axis])
+            last = min(_cell(own[m, 2 * axis + 1], width), levels[level, 2 + 2 * axis])
+            ranges[m, 2 * axis], ranges[m, 2 * axis + 1] = first, last
+            product *= max(last - first + 1, 0)
+        cells += product
+    return cells
+
+
+@kernel
+def _look_at_all(single: Any, of: Any, head: Any, chunks: Any, boxes: Any, found: Any, table: Any) -> int:
+    """The same as `_search`, by looking at every entry: for questions of more cells than there are entries."""
+    parts, count = len(of), 0
+    for bucket in range(len(head)):
+        chunk = head[bucket]
+        while chunk >= 0:
+            for entry in range(chunks[chunk, _FILL]):
+                if not _meet(single, parts, boxes, chunk, entry):
+                    continue
+                for m in range(parts):
+                    if _meet(single, m, boxes, chunk, entry):
+                        count = _note(chunks[chunk, _PIECE + entry], of[m], found, count, table)
+                        if count > len(found):
+                            return count
+            chunk = chunks[chunk, _NEXT]
+    return count
+
+
+@kernel
+def _holds(ranges: Any, m: int, slot: int, east: int, north: int) -> bool:
+    return (
+        ranges[m, 0] <= slot <= ranges[m, 1]
+        and ranges[m, 2] <= east <= ranges[m, 3]
+        and ranges[m, 4] <= north <= ranges[m, 5]
+    )
 
 
 @kernel

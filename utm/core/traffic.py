@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from utm.core._jit import read_only
 from utm.core._traffic import (
-    CHUNK,
     CHUNKS,
     COUNTS,
     DONE,
@@ -22,6 +21,7 @@ from utm.core._traffic import (
     LEVELS,
     NEEDS_ROWS,
     ROW,
+    WORDS,
     drop,
     gather,
     met,
@@ -82,9 +82,8 @@ class Traffic:
         self._counts = np.zeros(COUNTS, np.int64)
         self._counts[[FREE_ROW, FREE_CHUNK]] = -1
         self._head = np.full(_FIRST, -1, np.int32)
-        self._links = np.empty((_FIRST, 2), np.int32)  # of a chunk: the next one, how many entries it has
-        self._entries = np.empty((_FIRST * CHUNK, 2), np.int32)  # the piece, the hash of its cell
-        self._boxes = np.empty((_FIRST * CHUNK, 8), np.float32)
+        self._chunks = _chunks(_FIRST)
+        self._boxes = self._chunks.view(np.float32)
         self._knots = np.empty((_FIRST, ROW + 1, 4))  # seconds from the corridor's start, metres
         self._rows = np.empty((_FIRST, 3), np.int32)  # the slot, the next row, how many pieces it has
         self._levels = np.zeros((LEVELS, 7), np.int64)  # entries, then the least and greatest cell on each axis
@@ -101,8 +100,8 @@ class Traffic:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, what is kept for growth included."""
-        arrays = (self._head, self._links, self._entries, self._boxes, self._knots, self._rows)
-        return sum(one.nbytes for one in (*arrays, self._levels, self._reaches, self._rooms, self._numbers))
+        tables = (self._head, self._chunks, self._levels, self._reaches)
+        return sum(one.nbytes for one in (*tables, self._knots, self._rows, self._rooms, self._numbers))
 
     def add(self, number: int, corridor: Corridor) -> None:
         """Take in a corridor.
@@ -130,8 +129,7 @@ class Traffic:
                 self._slot_s,
                 self._counts,
                 self._head,
-                self._links,
-                self._entries,
+                self._chunks,
                 self._boxes,
                 self._knots,
                 self._rows,
@@ -145,8 +143,9 @@ class Traffic:
             if status == NEEDS_ROWS:
                 self._knots, self._rows = _doubled(self._knots), _doubled(self._rows)
             else:
-                self._links, self._entries = _doubled(self._links), _doubled(self._entries)
-                self._boxes = _doubled(self._boxes)
+                chunks = _chunks(2 * len(self._chunks))
+                chunks[: len(self._chunks)] = self._chunks
+                self._chunks, self._boxes = chunks, chunks.view(np.float32)
         self._slots[number] = slot
         if self._counts[CHUNKS] - self._counts[FREE_CHUNKS] > len(self._head):
             self._spread()
@@ -165,9 +164,7 @@ class Traffic:
             self._slot_s,
             self._counts,
             self._head,
-            self._links,
-            self._entries,
-            self._boxes,
+            self._chunks,
             self._knots,
             self._rows,
             self._levels,
@@ -240,8 +237,7 @@ class Traffic:
             self._slot_s,
             self._counts,
             self._head,
-            self._links,
-            self._entries,
+            self._chunks,
             self._boxes,
             self._levels,
             self._reaches,
@@ -249,10 +245,9 @@ class Traffic:
 
     def _spread(self) -> None:
         """Twice as many buckets."""
-        old = self._head, self._links, self._entries, self._boxes
-        self._head = np.full(2 * len(old[0]), -1, np.int32)
-        self._links, self._entries, self._boxes = (np.empty_like(one) for one in old[1:])
-        spread(self._counts, *old, self._head, self._links, self._entries, self._boxes)
+        head, chunks = np.full(2 * len(self._head), -1, np.int32), _chunks(len(self._chunks))
+        spread(self._counts, self._head, self._chunks, head, chunks)
+        self._head, self._chunks, self._boxes = head, chunks, chunks.view(np.float32)
 
 
 def _arrays(corridor: Corridor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -289,6 +284,14 @@ def _limits(corridor: Corridor, horizontal_m: float, vertical_m: float) -> tuple
     if not (corridor.half_width_m + limits[0] > 0 and max(corridor.below_m, corridor.above_m) + limits[1] > 0):
         raise ValueError(f"a corridor without room and separations of {limits} m leave nothing to keep apart")
     return limits
+
+
+def _chunks(count: int) -> NDArray[np.int32]:
+    """Memory for chunks, each on lines of the cache of its own."""
+    line = 16
+    memory = np.empty(count * WORDS + line, np.int32)
+    first = -(memory.ctypes.data // 4) % line
+    return memory[first : first + count * WORDS].reshape(count, WORDS)
 
 
 def _doubled(array: NDArray) -> NDArray:
