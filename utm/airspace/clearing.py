@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utm.airspace.failsafes import STAND_S, Flight, Straight, straight
+from utm.airspace.failsafes import STAND_S, Straight, straight
 from utm.airspace.landingsites import Site, Surroundings
 from utm.airspace.places import Place
 from utm.airspace.situation import Situation
 from utm.airspace.stretches import Stretch, cut
+from utm.airspace.underway import Flight
 from utm.airspace.zones import in_the_way
 from utm.core import apart, in_conflict
 from utm.errors import CannotFly
@@ -38,7 +39,8 @@ class Clearing:
     """One flight before one situation."""
 
     def __init__(self, situation: Situation, intent: OperationalIntent) -> None:
-        self.situation, self.intent, self.rules = situation, intent, situation.skies.rules
+        skies = situation.skies.for_aircraft(intent.plan.aircraft)
+        self.situation, self.intent, self.rules = situation, intent, skies.rules
         self.flight = Flight(intent.corridor, intent.plan.aircraft, situation.conditions.wind)
         line, tolerance = self.flight.line, intent.corridor.time_tolerance_s
         begin, end = line.start_s - tolerance, line.end_s + tolerance
@@ -46,7 +48,7 @@ class Clearing:
         held = {zone.id for zone in in_the_way(situation.zones, intent.plan, begin, end)}
         #: The road was cleared of the zones in force while the flight lasts; these come later.
         self._later = tuple(zone for zone in zones if zone.id not in held)
-        self.around = Surroundings(situation.skies, _places(situation, intent), self.flight.corners_m, zones)
+        self.around = Surroundings(skies, _places(situation, intent), self.flight.corners_m, zones)
 
     def stretches(self, most: int) -> list[Stretch]:
         """The flight in stretches: the columns over its pads, and between them equal ones."""

@@ -24,12 +24,12 @@ is e and l. Four lengths of time are used, with v the highest speed of the fligh
 stands for W, begins at rest, and stops at the first corner (as `time_path` has it behind any start): l(p) <= s + B + W
 + u(p) - u(z) + 2 R <= u(p) + B + W + 2 R. It does not depend on s: one corridor serves all.
 
-*Back.* Let N be the nominal flight back from the farthest place z(b) at which a drone may stop, from rest, and T(p) its
-time to p. Begun at the latest place and moment, it is at p at b + B + W + T(p). Who stopped at z nearer home, and not
-later, is ahead and stays ahead, but for the stop at the first corner, which may be another one: l(p) = b + B + W + R +
-T(p). Who begins at x(s) is, at rest, no faster than N, which has been flying, but for that stop: it is at p after
-s + T(p) - T(x(s)) - R >= a + T(p) - T(x(a)) - R = e(p), as s >= a and x(s) is farther out than x(a). Between x(a) and
-z(b) drones are found from s on, which is later than e(p), for T(p) <= T(x(a)) there.
+*Back.* Let N be a nominal flight all the way back along the road, from rest, and T(p) its time to p. Who begins at rest
+at z gets to p within T(p) - T(z) + 2 R: it begins at rest, and stops at the first corner. All have stopped at b + B at
+the latest, at z(b) or nearer home, so l(p) = b + B + W + 2 R + T(p) - T(z(b)). Who begins at x(s) is, at rest, no
+faster than N, which has been flying, but for one stop of N's own: it is at p after s + T(p) - T(x(s)) - R, and that is
+not before e(p) = a + T(p) - T(x(a)) - R, as s >= a and x(s) is farther out than x(a). Between x(a) and z(b) drones are
+found from s on, which is later than e(p), for T(p) <= T(x(a)) there.
 
 *Straight.* Let c be the middle of where it may begin, and r the farthest such place from it. A drone that has flown a
 share f of its level way to the site g is at z + f (g - z), and so within (1 - f) r of c + f (g - c): the tube grows by
@@ -50,108 +50,30 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.landingsites import Site
-from utm.core import corners_only, time_path, tube_of
-from utm.core.ramps import JERK_M_S3, ramp_m, ramp_s
-from utm.core.trajectory import PlannedLeg, planned_legs
+from utm.airspace.underway import Flight, part, travelled_m
+from utm.core import time_path, tube_of
+from utm.core.ramps import peak_speed
+from utm.core.trajectory import PlannedLeg
 from utm.errors import CannotFly
-from utm.model import Aircraft, Corridor, Trajectory, Tube, Wind
+from utm.model import Aircraft, Corridor, Trajectory, Tube
 
 #: PX4 stands for so long before a return or a landing that it began itself (COM_FAIL_ACT_T, its default).
 STAND_S = 5.0
 #: Slower than this share of its cruise speed, no straight way is planned on against a wind.
 _LEAST_SPEED = 0.25
-#: Rest at the end of a way out is at least so long (seconds): a trajectory's times must increase.
+#: Knots are so far apart in time at least (seconds): a trajectory's times must increase.
 _REST_S = 1e-3
+#: Shorter than this, a straight piece is none; and by so much two knots that are one may be apart.
+_SAME_M = 0.02
 
-
-@dataclass(frozen=True, eq=False)
-class Flight:
-    """A granted flight as its failsafes find it."""
-
-    corridor: Corridor
-    aircraft: Aircraft
-    wind: Wind
-
-    @property
-    def line(self) -> Trajectory:
-        """What it was granted."""
-        return self.corridor.centre_line
-
-    @cached_property
-    def corners_m(self) -> NDArray[np.float64]:
-        """(n, 3) corners: pad, top of the column, ..., top of the column, pad."""
-        return corners_only(self.line.enu_m)
-
-    @cached_property
-    def corner_s(self) -> NDArray[np.float64]:
-        """(n,) when the plan is at each corner."""
-        return self._when(np.concatenate([[0.0], _gone(self.corners_m)]))
-
-    @cached_property
-    def legs(self) -> tuple[PlannedLeg, ...]:
-        """The speeds on the way."""
-        return planned_legs(self.corners_m, self.aircraft, self.wind)
-
-    @cached_property
-    def stops_s(self) -> NDArray[np.float64]:
-        """When the plan stands still, the end of the flight included."""
-        ends = np.cumsum([leg.length_m for leg in self.legs])
-        return self._when(ends[[leg.final_m_s == 0.0 for leg in self.legs]])
-
-    @cached_property
-    def top_m_s(self) -> float:
-        """The highest speed."""
-        return max(leg.peak_m_s for leg in self.legs)
-
-    @cached_property
-    def ramp_s(self) -> float:
-        """R: how long it takes from rest to the highest speed."""
-        return ramp_s(self.top_m_s, self.aircraft.acceleration_m_s2)
-
-    @cached_property
-    def brake_s(self) -> float:
-        """B: how long it takes from the highest speed to rest, at the end of speeding up."""
-        return self.ramp_s + self.aircraft.acceleration_m_s2 / JERK_M_S3
-
-    @cached_property
-    def overshoot_m(self) -> float:
-        """How far beside the road a drone stops at most that brakes before a corner."""
-        found = 0.0
-        for leg, after in itertools.pairwise(self.legs):
-            into, out = leg.direction, after.direction
-            turn = math.atan2(float(np.linalg.norm(np.cross(into, out))), float(into @ out))
-            past = ramp_m(leg.final_m_s, 0.0, leg.acceleration_m_s2)
-            found = max(found, past * math.sin(min(turn, math.pi / 2)))
-        return found
-
-    @property
-    def in_columns_s(self) -> tuple[float, float]:
-        """When the plan leaves the column over its first pad, and when it enters that over its last."""
-        straight_up = np.hypot(*np.diff(self.corners_m[:, :2], axis=0).T) < 1e-6
-        first = self.corner_s[1] if straight_up[0] else self.line.start_s
-        last = self.corner_s[-2] if straight_up[-1] else self.line.end_s
-        return float(first), float(last)
-
-    def reach_s(self, until_s: float) -> float:
-        """The plan's time at the farthest place where a drone may stop that begins to brake by a moment."""
-        return float(min(until_s + self.brake_s, self.stops_s[np.searchsorted(self.stops_s, until_s - 1e-6)]))
-
-    def part(self, from_s: float, until_s: float) -> Trajectory:
-        """The plan between two moments."""
-        line = self.line
-        inner = (line.t_s > from_s + _REST_S) & (line.t_s < until_s - _REST_S)
-        times = np.concatenate([[from_s], line.t_s[inner], [until_s]])
-        return Trajectory(times, np.array([line.at(t) for t in times]))
-
-    def _when(self, gone_m: NDArray[np.float64]) -> NDArray[np.float64]:
-        """When the plan has come so far (n,)."""
-        return np.interp(gone_m, np.concatenate([[0.0], _gone(self.line.enu_m)]), self.line.t_s)
+#: Metres (n,), seconds (n,), and how far straight lines between them are off at most.
+_Motion = tuple[NDArray[np.float64], NDArray[np.float64], float]
 
 
 def onward(flight: Flight, from_s: float) -> Corridor:
@@ -167,15 +89,13 @@ def back(flight: Flight, from_s: float, until_s: float) -> Corridor:
     Raises:
         CannotFly: the wind is too strong, or the endurance does not suffice.
     """
-    out = flight.part(flight.line.start_s, flight.reach_s(until_s))
-    nominal = time_path(corners_only(out.enu_m[::-1]), flight.aircraft, 0.0, flight.wind)
-    gone = np.concatenate([[0.0], _gone(out.enu_m)])
-    to_first = gone[-1] - np.interp(from_s, out.t_s, gone)
-    passed = float(np.interp(to_first, np.concatenate([[0.0], _gone(nominal.enu_m)]), nominal.t_s))
+    nominal = flight.back
+    begun, passed = (flight.back_at(t) for t in (flight.reach_s(until_s), from_s))
     earliest = from_s - passed - flight.ramp_s
-    latest = until_s + flight.brake_s + STAND_S + flight.ramp_s
-    _check_endurance(flight, latest + nominal.end_s)
-    return _corridor(flight, nominal.delayed((earliest + latest) / 2), (latest - earliest) / 2, pad=True)
+    latest = until_s + flight.brake_s + STAND_S + 2.0 * flight.ramp_s - begun
+    check_endurance(flight, latest + nominal.end_s)
+    way = part(nominal, begun, nominal.end_s)
+    return _corridor(flight, way.delayed((earliest + latest) / 2), (latest - earliest) / 2, pad=True)
 
 
 def hold(flight: Flight, from_s: float, until_s: float, wait_s: float) -> Corridor:
@@ -215,7 +135,7 @@ def straight(flight: Flight, from_s: float, until_s: float, site: Site, climb_to
     begin = flight.part(from_s, flight.reach_s(until_s)).enu_m
     low = float(begin[:, 2].min())
     level = max(float(begin[:, 2].max()), climb_to_m if climb_to_m is not None else -math.inf)
-    gone = np.concatenate([[0.0], _gone(begin)])
+    gone = travelled_m(begin)
     middle = np.array([np.interp(gone[-1] / 2, gone, begin[:, axis]) for axis in range(2)])
     aside = float(np.hypot(*(begin[:, :2] - middle).T).max())
     goal = np.array(site)
@@ -230,22 +150,28 @@ def straight(flight: Flight, from_s: float, until_s: float, site: Site, climb_to
             allowed=aircraft.max_airspeed_m_s - _LEAST_SPEED * aircraft.cruise_m_s,
         )
     nearest, farthest = _distances(begin[:, :2], goal[:2])
-    early_f, early_s = _level(nearest, aircraft)
-    late_f, late_s = _level(farthest, dataclasses.replace(aircraft, cruise_m_s=slow))
+    early_f, early_s, early_off = _level(nearest, aircraft)
+    late_f, late_s, late_off = _level(farthest, dataclasses.replace(aircraft, cruise_m_s=slow))
     shares = np.union1d(early_f, late_f)
-    climb = 0.0 if climb_to_m is None or level == low else _vertical_s(low, level, aircraft)
+    climb = (
+        0.0 if climb_to_m is None or level == low else _rest_to_rest(level - low, aircraft.climb_m_s, aircraft)[1][-1]
+    )
     earliest = from_s - flight.ramp_s + np.interp(shares, early_f, early_s)
     latest = until_s + flight.brake_s + STAND_S + climb + np.interp(shares, late_f, late_s)
     way = np.column_stack([middle + shares[:, None] * (goal[:2] - middle), np.full(len(shares), level)])
-    down = time_path(np.array([[*goal[:2], level], goal]), aircraft, 0.0)
-    times = (earliest + latest) / 2
-    line = Trajectory(np.concatenate([times, times[-1] + down.t_s[1:]]), np.vstack([way, down.enu_m[1:]]))
-    off = float((latest - earliest).max()) / 2
-    _check_endurance(flight, line.end_s + off)
-    tube = tube_of(np.array([way[0], way[-1], goal]), aircraft)
+    height, took, down_off = _descent(level - float(goal[2]), aircraft)
+    down = np.column_stack([np.full(len(height), goal[0]), np.full(len(height), goal[1]), goal[2] + height])
+    times, off = (earliest + latest) / 2, float((latest - earliest).max()) / 2
+    apart = np.append(times[:-1] < times[-1] - _REST_S, True)
+    apart[1:-1] &= np.diff(times)[:-1] > _REST_S
+    way, times = way[apart], times[apart]
+    line = Trajectory(np.concatenate([times, times[-1] + took]), np.vstack([way, down]))
+    check_endurance(flight, line.end_s + off)
     own = flight.corridor.tube
     made = _corridor(flight, line, off, pad=True)
-    wide = Tube(own.horizontal_m + flight.overshoot_m + aside + tube.horizontal_m, own.vertical_m + tube.vertical_m)
+    wide = Tube(
+        own.horizontal_m + flight.overshoot_m + aside + max(early_off, late_off) + _SAME_M, own.vertical_m + down_off
+    )
     made = dataclasses.replace(made, tube=wide, below_m=made.below_m + level - low)
     return Straight(made, begin[:, :2], low, level, climb_to_m is not None)
 
@@ -264,7 +190,8 @@ def _corridor(flight: Flight, line: Trajectory, off_s: float, *, pad: bool) -> C
     )
 
 
-def _check_endurance(flight: Flight, down_s: float) -> None:
+def check_endurance(flight: Flight, down_s: float) -> None:
+    """Raise CannotFly where a drone comes down later (Unix seconds) than its endurance lasts."""
     took, most = down_s - flight.line.start_s, flight.aircraft.endurance_s
     if took > most:
         raise CannotFly(
@@ -276,16 +203,30 @@ def _check_endurance(flight: Flight, down_s: float) -> None:
         )
 
 
-def _level(distance_m: float, aircraft: Aircraft) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares (n,) of a level leg from rest to rest, and when (n,) seconds each is reached."""
-    if distance_m < 0.01:
-        return np.array([0.0, 1.0]), np.array([0.0, _REST_S])
-    line = time_path(np.array([[0.0, 0.0, 0.0], [distance_m, 0.0, 0.0]]), aircraft, 0.0)
-    return line.enu_m[:, 0] / distance_m, line.t_s
+@lru_cache(maxsize=1024)
+def _rest_to_rest(length_m: float, speed_m_s: float, aircraft: Aircraft) -> _Motion:
+    """Metres gone (n,) and seconds (n,) of a straight leg from rest to rest; how far lines between them are off."""
+    if length_m < _SAME_M:
+        return np.array([0.0, length_m]), np.array([0.0, _REST_S]), length_m
+    top = peak_speed(length_m, 0.0, 0.0, speed_m_s, aircraft.acceleration_m_s2)
+    end = np.array([length_m, 0.0, 0.0])
+    took, gone, error = PlannedLeg(np.zeros(3), end, 0.0, top, 0.0, aircraft.acceleration_m_s2).knots()
+    return np.concatenate([[0.0], gone]), np.concatenate([[0.0], took]), error
 
 
-def _vertical_s(low_m: float, high_m: float, aircraft: Aircraft) -> float:
-    return time_path(np.array([[0.0, 0.0, low_m], [0.0, 0.0, high_m]]), aircraft, 0.0).end_s
+def _level(distance_m: float, aircraft: Aircraft) -> _Motion:
+    """The same of a level leg, with shares (n,) of it instead of metres."""
+    gone, took, error = _rest_to_rest(distance_m, aircraft.cruise_m_s, aircraft)
+    return gone / gone[-1] if gone[-1] > 0.0 else np.array([0.0, 1.0]), took, error
+
+
+@lru_cache(maxsize=1024)
+def _descent(drop_m: float, aircraft: Aircraft) -> _Motion:
+    """Heights over the ground (n,) and seconds (n,) of a landing, its beginning left out; how far lines between them
+    are off."""
+    way = np.array([[0.0, 0.0, drop_m], [0.0, 0.0, 0.0]])
+    down = time_path(way, aircraft, 0.0)
+    return down.enu_m[1:, 2], down.t_s[1:], tube_of(way, aircraft).vertical_m
 
 
 def _distances(points_m: NDArray[np.float64], goal_m: NDArray[np.float64]) -> tuple[float, float]:
@@ -296,8 +237,3 @@ def _distances(points_m: NDArray[np.float64], goal_m: NDArray[np.float64]) -> tu
         share = min(max(float((goal_m - a) @ (b - a)) / square, 0.0), 1.0) if square > 0 else 0.0
         nearest = min(nearest, float(np.hypot(*(a + share * (b - a) - goal_m))))
     return nearest, float(np.hypot(*(points_m - goal_m).T).max())
-
-
-def _gone(points_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n - 1,) metres gone at each point but the first."""
-    return np.cumsum(np.linalg.norm(np.diff(points_m, axis=0), axis=1))

@@ -42,6 +42,8 @@ _MOST_PLACES = 3 * MOST_SITES
 _STEP_M = 20.0
 #: A long way is looked at in parts of this length.
 _PART_M = 800.0
+#: Windows that are held prepared for one map under one rule set (13 bytes a column).
+_MOST_PREPARED = 8
 
 Site = tuple[float, float, float]
 
@@ -171,6 +173,8 @@ class Surroundings:
         box = self._skies.box(self._places)
         if box not in kept:
             columns, lowest, _ = self._skies.around(self._places)
+            if len(kept) == _MOST_PREPARED:
+                del kept[next(iter(kept))]
             kept[box] = ground_of(self._skies, columns, lowest)
         return kept[box]
 
@@ -204,7 +208,9 @@ def landing_sites(
         (east, north, up) of each, in the order along the way in which they are nearest.
     """
     places = _along(way_m, _STEP_M)
-    open_m = np.unique(np.vstack([ground.sites_m for ground in around.grounds]), axis=0)
+    open_m = around.grounds[0].sites_m
+    if len(around.grounds) > 1:
+        open_m = np.unique(np.vstack([ground.sites_m for ground in around.grounds]), axis=0)
     for pad in taken_m:
         open_m = open_m[np.hypot(open_m[:, 0] - pad[0], open_m[:, 1] - pad[1]) > apart_m]
     away = np.min([np.hypot(*(places[:, :2] - pad[:2]).T) for pad in (way_m[0], way_m[-1])], axis=0)

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from utm.airspace.clearing import Clearing, LeftOut, meet, meeting
-from utm.airspace.failsafes import Flight, hold, holding
+from utm.airspace.failsafes import hold, holding
 from utm.airspace.landingsites import Site, landing_sites
 from utm.airspace.returns import returns
 from utm.airspace.situation import Situation
 from utm.airspace.stretches import Stretch, cut, length_s, without
+from utm.airspace.underway import Flight
 from utm.core import apart, flight_energy, forbidden_delays, power_w
 from utm.frames import LocalFrame
 from utm.model import Corridor, OperationalIntent, Trajectory, Tube, WayOut, WayOutKind
@@ -64,7 +65,7 @@ def ways_out(situation: Situation, intent: OperationalIntent) -> WaysOut:
     A pure function of map, rules, zones, forecast, traffic and the intent's plan and corridor, bounded by counts.
     """
     clearing = Clearing(situation, intent)
-    line, rules = intent.corridor.centre_line, situation.skies.rules
+    line, rules = intent.corridor.centre_line, clearing.rules
     pads = [pad[:2] for other in clearing.near(intent.corridor) for pad in other.corridor.centre_line.enu_m[[0, -1]]]
     apart_m = 2 * rules.half_width_m + rules.separation_horizontal_m
     sites = landing_sites(clearing.around, clearing.flight.corners_m, pads, apart_m)
@@ -84,19 +85,25 @@ def _landings(clearing: Clearing, sites: Sequence[Site]) -> tuple[list[WayOut], 
     line, (up_s, down_s) = clearing.flight.line, clearing.flight.in_columns_s
     ways: list[WayOut] = []
     left_out: list[LeftOut] = []
-    for stretch in clearing.stretches(_MOST_LANDINGS):
-        here = line.at((stretch[0] + stretch[1]) / 2)
+    waiting = clearing.stretches(_MOST_LANDINGS)
+    while waiting:
+        stretch = waiting.pop(0)
+        middle = (stretch[0] + stretch[1]) / 2
+        here, in_column = line.at(middle), stretch[1] <= up_s or stretch[0] >= down_s
         near = sorted(sites, key=lambda site: (math.hypot(site[0] - here[0], site[1] - here[1]), site))
-        near = near[:_MOST_SITES_TRIED]
-        if stretch[1] <= up_s or stretch[0] >= down_s:
+        if in_column:
             near = [tuple(line.enu_m[0 if stretch[1] <= up_s else -1].tolist())]
         refused: list[LeftOut] = []
-        for site in near:
+        for site in near[:_MOST_SITES_TRIED]:
             made = clearing.straight(WayOutKind.LAND, stretch, site, refused)
             if made is not None:
                 ways.append(clearing.way(WayOutKind.LAND, stretch, made, site))
                 break
         else:
+            # From a shorter stretch the ways spread less.
+            if not in_column and refused and len(ways) + len(left_out) + len(waiting) + 2 <= _MOST_LANDINGS:
+                waiting[:0] = [(stretch[0], middle), (middle, stretch[1])]
+                continue
             none = LeftOut(WayOutKind.LAND, *stretch, "No open, level, known ground was found near the way.")
             left_out.append(refused[0] if refused else none)
     return ways, left_out
@@ -106,7 +113,11 @@ def _holds(clearing: Clearing) -> tuple[list[WayOut], list[LeftOut]]:
     """Neighbouring pieces in which a drone may hold as long as is of use, or else less long, become one stretch."""
     flight, line = clearing.flight, clearing.flight.line
     most = _most_hold_s(flight)
-    pieces = cut(line.start_s, line.end_s, 1.0, _HOLD_PIECES)
+    whole = (line.start_s, line.end_s)
+    if _hold_s(clearing, whole, most)[0] == most >= _LEAST_HOLD_S:
+        middle = line.at(sum(whole) / 2)
+        return [clearing.way(WayOutKind.HOLD, whole, hold(flight, *whole, most), middle, wait_s=most)], []
+    pieces = cut(*whole, 1.0, _HOLD_PIECES)
     waits = [_hold_s(clearing, piece, most) for piece in pieces]
     runs: list[tuple[Stretch, float]] = []
     for piece, (wait, _) in zip(pieces, waits, strict=True):

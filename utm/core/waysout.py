@@ -109,14 +109,14 @@ def _open(usable: Any, surface: Any, around: Any, rough: float) -> Any:
         for j in range(ny):
             if not usable[i, j]:
                 continue
-            low = high = surface[i, j]
+            low = high = np.float64(surface[i, j])
             fits = True
             for n in range(len(around)):
                 a, b = i + around[n, 0], j + around[n, 1]
                 if a < 0 or b < 0 or a >= nx or b >= ny or not usable[a, b]:
                     fits = False
                     break
-                low, high = min(low, surface[a, b]), max(high, surface[a, b])
+                low, high = min(low, np.float64(surface[a, b])), max(high, np.float64(surface[a, b]))
                 if high - low > rough:
                     fits = False
                     break
