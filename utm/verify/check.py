@@ -11,7 +11,7 @@ import numpy as np
 
 from utm.errors import UtmError
 from utm.mapping import CityMap
-from utm.model import LimitKind, RuleSet
+from utm.model import IntentState, LimitKind, RuleSet, rules_for
 from utm.verify import papers
 from utm.verify.apart import least_height, nearest
 from utm.verify.between import between, when
@@ -30,6 +30,7 @@ from utm.verify.reading import (
     Malformed,
     Zone,
     get,
+    read_aircraft,
     read_claim,
     read_intent,
     read_place,
@@ -43,6 +44,10 @@ from utm.verify.zones import concerns, zone_distance
 _PAD_TOLERANCE_M = 2.0
 #: Nothing farther than so many clearances is looked for.
 _REACH = 4.0
+#: What lies this near to where certificates end may be in them or not.
+_DOUBT_M = 0.01
+#: Of a lower priority, these give way to a flight; others fly on where they are.
+_ABLE = (IntentState.ACCEPTED, IntentState.ACTIVATED)
 _NOUNS = {
     LimitKind.TERRAIN: "the ground",
     LimitKind.OBSTACLE: "anything that the survey saw",
@@ -93,8 +98,8 @@ class _Case:
     id: str
     lines: list[Line] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    proven: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    """(highest that a certificate may claim, needed) by kind and subject."""
+    proven: dict[tuple[str, str], papers.Proven] = field(default_factory=dict)
+    """What a certificate may say, by kind and subject."""
 
     def add(
         self,
@@ -107,13 +112,16 @@ class _Case:
         *,
         binding: bool = True,
         claimable_m: float | None = None,
+        due_below_m: float = math.inf,
     ) -> None:
-        """A limit with the interval of what was found; one that does not hold, and binds, is a fault."""
+        """A limit with the interval of what was found; one that does not hold, and binds, is a fault. A certificate may
+        claim ``claimable_m``, and must speak of it where that is less than ``due_below_m``."""
         low, high = found[0] - needed_m, found[1] - needed_m
         at_s, at_m = (None, None) if at is None else (float(at[0]), tuple(float(value) for value in at[1]))
         line = Line(kind, subject, low, high, needed_m, at_s, at_m, sentence)  # type: ignore[arg-type]
         self.lines.append(line)
-        self.proven[str(kind), subject] = (found[1] if claimable_m is None else claimable_m, needed_m)
+        most = found[1] if claimable_m is None else claimable_m
+        self.proven[str(kind), subject] = papers.Proven(most, needed_m, most < due_below_m - _DOUBT_M)
         if binding and not line.holds:
             self.faults.append(f"{sentence} {-low:.3f} m are missing.")
 
@@ -122,7 +130,8 @@ def _check(  # type: ignore[no-untyped-def]
     case: _Case, document: Any, city_map: CityMap, rules: RuleSet, zones, neighbours, live, now_s
 ) -> None:
     _of_rules(rules)
-    intent = read_intent(document)
+    intent, aircraft = read_intent(document), read_aircraft(document)
+    rules = rules_for(rules, aircraft)  # the words of the model: how wide an aircraft's corridor must be
     places = {name: read_place(document, f"plan.{name}") for name in ("origin", "destination")}
     others = _read_all(case, neighbours, read_intent)
     around = None if live is None else _read_all(case, live, read_intent)
@@ -135,7 +144,7 @@ def _check(  # type: ignore[no-untyped-def]
     case.faults += papers.faults_of_names(intent, known_zones, others, around)
     case.faults += papers.faults_of_sizes(room, rules, now_s)
     case.faults += papers.faults_of_pads(room, city_map, places)
-    case.faults += faults_of_speed(room, document)
+    case.faults += faults_of_speed(room, aircraft)
     at = corners(line)
     if crooked := list(faults_of_columns(line, at)):
         case.faults += crooked
@@ -147,10 +156,9 @@ def _check(  # type: ignore[no-untyped-def]
     if "volumes" in document:
         volumes = [read_volume(one) for one in get(document, "volumes", Sequence)]
         case.faults += papers.faults_of_volumes(room, volumes)
-    claims = [read_claim(one) for one in get(document, "limits", Sequence)] if "limits" in document else []
-    case.faults += papers.faults_of_claims(
-        ((claim.kind, claim.subject, claim.found_m, claim.needed_m) for claim in claims), case.proven
-    )
+    if document.get("limits"):
+        claims = [read_claim(one) for one in get(document, "limits", Sequence)]
+        case.faults += papers.faults_of_claims(claims, case.proven)
 
 
 def _of_rules(rules: RuleSet) -> None:
@@ -190,7 +198,7 @@ def _ground(case: _Case, intent: Intent, city_map: CityMap, rules: RuleSet, at: 
             sentence = f"It comes nowhere within {reach:g} m of {noun}."
         else:
             where, distances = when(room, found), (found.metres, found.metres)
-        case.add(kind, "", distances, rules.clearance_m, where, sentence, claimable_m=rounded)
+        case.add(kind, "", distances, rules.clearance_m, where, sentence, claimable_m=rounded, due_below_m=reach)
     found, rounded = flight.ceiling(rules.ceiling_above_terrain_m - room.above_m)
     sentence = (
         f"The corridor's top stays {found.metres:.3f} m below {rules.ceiling_above_terrain_m:g} m over the terrain."
@@ -231,7 +239,8 @@ def _zones(case: _Case, intent: Intent, city_map: CityMap, zones: Sequence[Zone]
             f"{intent.room.half_width_m:g} m are needed."
         )
         needed = max(intent.room.half_width_m, rules.half_width_m)
-        case.add(LimitKind.ZONE, zone.name, (found.low_m, found.high_m), needed, (found.at_s, found.at_m), sentence)
+        distances, at = (found.low_m, found.high_m), (found.at_s, found.at_m)
+        case.add(LimitKind.ZONE, zone.name, distances, needed, at, sentence, due_below_m=reach)
 
 
 def _separation(
@@ -240,14 +249,19 @@ def _separation(
     named = papers.named_neighbours(intent)
     for other in neighbours:
         if other.id != intent.id and _in_order(case, other):
-            _apart(case, intent, other, rules, binding=other.name in named or other.priority >= intent.priority)
+            _apart(case, intent, other, rules, binding=other.name in named or not _yields(intent, other))
     told = {other.name for other in neighbours}
     for other in live or ():
         # Whoever has a lower priority gives way, and has a new version by now.
-        if other.id == intent.id or other.name in told or other.name in named or other.priority < intent.priority:
+        if other.id == intent.id or other.name in told or other.name in named or _yields(intent, other):
             continue
         if _in_order(case, other) and _too_near(intent, other, rules):
             case.faults.append(f"Intent {other.name} was live and is too near, and it was not judged against it.")
+
+
+def _yields(intent: Intent, other: Intent) -> bool:
+    """Whether another flight gives way to this one."""
+    return other.priority < intent.priority and other.state in _ABLE
 
 
 def _in_order(case: _Case, other: Intent) -> bool:
@@ -289,17 +303,28 @@ def _apart(case: _Case, intent: Intent, other: Intent, rules: RuleSet, *, bindin
             f"apart in height and {tolerance:g} s in time; {across:.2f} m are needed.{gives}"
         )
         distances = (found.low_m, found.high_m)
-        case.add(LimitKind.SEPARATION, other.name, distances, across, (found.at_s, at), sentence, binding=binding)
+        case.add(
+            LimitKind.SEPARATION,
+            other.name,
+            distances,
+            across,
+            (found.at_s, at),
+            sentence,
+            binding=binding,
+            due_below_m=max(_REACH * rules.clearance_m, across) if binding else 0.0,
+        )
         return
     height = least_height(room, other.room, tolerance)
     if height is None:
         sentence = f"{other.id} is never in the air at the same times, {tolerance:g} s added."
-        case.add(LimitKind.SEPARATION, other.name, (math.inf, math.inf), across, None, sentence, binding=False)
+        never = (math.inf, math.inf)
+        case.add(LimitKind.SEPARATION, other.name, never, across, None, sentence, binding=False, due_below_m=0.0)
         return
     metres, at_s = height
     sentence = f"It keeps {metres:.3f} m from {other.id} in height, {up:.2f} m are needed where they are near."
     at = _place(room.t_s, room.enu_m, at_s)
-    case.add(LimitKind.SEPARATION, other.name, (metres, metres), up, (at_s, at), sentence, binding=False)
+    heights = (metres, metres)
+    case.add(LimitKind.SEPARATION, other.name, heights, up, (at_s, at), sentence, binding=False, due_below_m=0.0)
 
 
 def _place(t_s: Floats, line: Floats, at_s: float) -> Floats:

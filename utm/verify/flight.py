@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utm.model import Aircraft
 from utm.verify.geometry import Floats
-from utm.verify.reading import Malformed, Room, get, number
+from utm.verify.reading import Room
 
 #: An autopilot begins to turn this far before a corner.
 _ACCEPTANCE_M = 10.0
@@ -26,8 +27,8 @@ _STRAIGHT_M = 1e-6
 _UPRIGHT_M = 1e-3
 #: Unix time in float64 is off by a quarter of a microsecond at each end of a piece.
 _CLOCK_S = 1e-6
-#: An arc is drawn by chords that are at most this far inside of it.
-SAGITTA_M = 5e-4
+#: A certificate speaks of arcs as chords that are at most this far inside of them.
+_SAGITTA_M = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,12 @@ class Turn:
         return float(np.linalg.norm(self.triangle[1] - self.triangle[0]))
 
     def arc(self) -> Floats:
-        """(k, 3) points on the arc that touches both legs; chords between them are at most `SAGITTA_M` inside of it."""
+        """(k, 3) points on the arc that touches both legs; chords between them are at most 5 cm inside of it."""
         begin, corner, end = self.triangle
         radius = self.reach_m / math.tan(self.angle / 2)
-        if radius <= SAGITTA_M:
+        if radius <= _SAGITTA_M:
             return np.array([begin, end])
-        pieces = math.ceil(self.angle / (2 * math.acos(1 - SAGITTA_M / radius)))
+        pieces = math.ceil(self.angle / (2 * math.acos(1 - _SAGITTA_M / radius)))
         # The middle of the circle lies beyond the chord, on the line from the corner through the chord's middle.
         middle = corner + ((begin + end) / 2 - corner) / math.sin(self.angle / 2) ** 2
         share = np.linspace(0.0, self.angle, pieces + 1)[:, None]
@@ -127,19 +128,14 @@ def faults_of_tube(room: Room, found: tuple[Turn, ...]) -> Iterator[str]:
                 yield f"The turn {where} leaves the line by {needed:.2f} m {name}, the tube allows {stated:.2f} m."
 
 
-def faults_of_speed(room: Room, document: object) -> Iterator[str]:
-    """Pieces on which the aircraft of the plan would have to be faster than it is, and flights longer than it lasts."""
-    names = ("cruise_m_s", "climb_m_s", "descent_m_s", "landing_m_s", "slow_below_m", "endurance_s")
-    aircraft = get(document, "plan.aircraft", dict)
-    missing = [name for name in names if name not in aircraft]
-    if missing:
-        raise Malformed(f"plan.aircraft does not say {missing[0]}")
-    cruise, climb, descent, landing, slow_below, endurance = (number(aircraft, name) for name in names)
+def faults_of_speed(room: Room, aircraft: Aircraft) -> Iterator[str]:
+    """Pieces on which the aircraft would have to be faster than it is, and flights longer than it lasts."""
+    cruise, climb, descent = aircraft.cruise_m_s, aircraft.climb_m_s, aircraft.descent_m_s
     took = np.diff(room.t_s) + _CLOCK_S
     steps = np.diff(room.enu_m, axis=0)
-    slow = room.enu_m[:-1, 2] <= room.enu_m[-1, 2] + slow_below + _STRAIGHT_M
+    slow = room.enu_m[:-1, 2] <= room.enu_m[-1, 2] + aircraft.slow_below_m + _STRAIGHT_M
     last = np.arange(len(steps)) >= corners(room.enu_m)[-2]
-    allowed = np.where(slow & last, min(landing, descent), descent)
+    allowed = np.where(slow & last, min(aircraft.landing_m_s, descent), descent)
     checks = (
         ("over the ground", np.hypot(steps[:, 0], steps[:, 1]), np.full(len(steps), cruise)),
         ("upwards", steps[:, 2], np.full(len(steps), climb)),
@@ -151,8 +147,8 @@ def faults_of_speed(room: Room, document: object) -> Iterator[str]:
                 f"Between its points {n} and {n + 1} it makes {metres[n] / (took[n] - _CLOCK_S):.2f} m/s {name}, "
                 f"the aircraft {limit[n]:g} m/s."
             )
-    if (lasted := float(room.t_s[-1] - room.t_s[0])) > endurance + _CLOCK_S:
-        yield f"The flight lasts {lasted:.1f} s, the aircraft {endurance:g} s."
+    if (lasted := float(room.t_s[-1] - room.t_s[0])) > aircraft.endurance_s + _CLOCK_S:
+        yield f"The flight lasts {lasted:.1f} s, the aircraft {aircraft.endurance_s:g} s."
 
 
 def faults_of_order(room: Room) -> Iterator[str]:

@@ -156,9 +156,9 @@ class Ground:
                 shares.append((lines - a[axis]) / step)
         return np.unique(np.clip(np.concatenate(shares), 0.0, 1.0))
 
-    def ceiling(self, shapes: Sequence[Shape], height_m: float, slack_m: float = 0.0) -> tuple[Found, float]:
+    def ceiling(self, shapes: Sequence[Shape], height_m: float) -> tuple[Found, float]:
         """The least room between shapes and a ceiling that far above the terrain of the columns that they touch, and
-        the most that it can be where a line runs between two columns (or is drawn off by the slack)."""
+        the most that it can be where a line runs between two columns."""
         low, high = Found(math.inf), math.inf
         for shape in shapes:
             if shape.filled:
@@ -172,8 +172,7 @@ class Ground:
             up = a[2] + shares * (b[2] - a[2])
             highest = np.maximum(up[:-1], up[1:])
             under, ends = (a[:2] + part[:, None] * (b - a)[:2] for part in (middle, shares))
-            edge = max(slack_m, _EDGE_M)
-            lowest, best = self._beside(np.concatenate([under, ends]), edge)
+            lowest, best = self._beside(np.concatenate([under, ends]), _EDGE_M)
             rooms = lowest + height_m - np.concatenate([highest, up])
             n = int(rooms.argmin())
             low = nearer(low, Found(float(rooms[n]), shape, float(np.concatenate([middle, shares])[n])))
@@ -264,8 +263,8 @@ def pad_room(city_map: CityMap, place: Floats, radius_m: float) -> tuple[float, 
 
 
 def under_pad(city_map: CityMap, place: Floats) -> tuple[float, bool]:
-    """The lowest surface (up) among the columns that a square of a column's size around a place (3,) touches, and
-    whether any of them is unknown. Raises MapError off the map."""
-    half = city_map.resolution_m / 2
-    columns = city_map.window(*(place[:2] - half), *(place[:2] + half))
+    """The lowest surface (up) among the columns within a quarter of a column of a place (3,), and whether any of them
+    is unknown. Raises MapError off the map."""
+    quarter = city_map.resolution_m / 4
+    columns = city_map.window(*(place[:2] - quarter), *(place[:2] + quarter))
     return float(columns.surface_m.min()), bool(columns.unknown.any())

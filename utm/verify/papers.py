@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,13 +15,15 @@ from utm.mapping.mapfile import identity_of, tile_hash, version_of
 from utm.model import RuleSet
 from utm.verify.apart import occupied
 from utm.verify.geometry import Floats
-from utm.verify.reading import Intent, Malformed, Place, Room, Volume, Zone, get
+from utm.verify.reading import Claim, Intent, Malformed, Place, Room, Volume, Zone, get, seal
 
 #: ASTM F3548-21: how far ahead an intent may reach, how many corners it may have.
 MOST_AHEAD_S = 30 * 86400.0
 MOST_VERTICES = 10_000
 #: A pad is where the plan says, to this.
 _PAD_M = 2e-3
+#: A certificate may be wrong by this much on the bright side.
+_CLAIM_M = 2e-3
 #: Rounding of heights and widths (metres), and of Unix times (seconds).
 _HAIR_M, _HAIR_S = 1e-6, 1e-5
 #: Tiles whose content was hashed already; a map never changes.
@@ -61,8 +64,8 @@ def faults_of_names(
 ) -> Iterator[str]:
     """OVNs and hashes that do not belong to the documents handed in, and documents that nobody named."""
     for one in (intent, *neighbours):
-        if one.ovn != one.sealed:
-            yield f"The OVN of {one.id} is {one.ovn[:12]}, its content gives {one.sealed[:12]}."
+        if one.ovn != (sealed := seal(one)):
+            yield f"The OVN of {one.id} is {one.ovn[:12]}, its content gives {sealed[:12]}."
     named = _names(intent, "zones")
     for name in sorted(named - {zone.name for zone in zones}):
         yield f"It was judged against zone {name}, which was not handed in as such."
@@ -188,18 +191,31 @@ def _held(volume: Volume, room: Room, t0: float, t1: float, a: Floats, b: Floats
     return low, high
 
 
-def faults_of_claims(
-    claims: Iterable[tuple[str, str, float, float]], proven: Mapping[tuple[str, str], tuple[float, float]]
-) -> Iterator[str]:
-    """Lines (kind, subject, found, needed) of a certificate that promise more than is proven; ``proven`` holds (highest
-    that can be true, needed) by kind and subject."""
-    for kind, subject, found_m, needed_m in claims:
-        of = f"{kind} {subject}".strip()
-        if (kind, subject) not in proven:
-            yield f"The certificate claims {found_m:.2f} m of {of}, of which nothing is known."
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a certificate may say of one limit."""
+
+    high_m: float
+    """The most that can be true."""
+    needed_m: float
+    due: bool
+    """Whether the certificate must speak of it: the thing is near."""
+
+
+def faults_of_claims(claims: Sequence[Claim], proven: Mapping[tuple[str, str], Proven]) -> Iterator[str]:
+    """Lines of a certificate that promise more than is proven, and lines that it lacks; ``proven`` by kind and
+    subject."""
+    for claim in claims:
+        of = f"{claim.kind} {claim.subject}".strip()
+        known = proven.get((claim.kind, claim.subject))
+        if known is None:
+            yield f"The certificate claims {claim.found_m:.2f} m of {of}, of which nothing is near."
             continue
-        high, needed = proven[kind, subject]
-        if found_m > high + 2e-3:
-            yield f"The certificate claims {found_m:.3f} m of {of}, proven are {high:.3f} m."
-        if needed_m < needed - _HAIR_M:
-            yield f"The certificate needs {needed_m:.3f} m of {of}, the rules ask for {needed:.3f} m."
+        if claim.found_m > known.high_m + _CLAIM_M:
+            yield f"The certificate claims {claim.found_m:.3f} m of {of}, proven are {known.high_m:.3f} m."
+        if claim.needed_m < known.needed_m - _HAIR_M:
+            yield f"The certificate needs {claim.needed_m:.3f} m of {of}, the rules ask for {known.needed_m:.3f} m."
+    told = {(claim.kind, claim.subject) for claim in claims}
+    for kind, subject in proven.keys() - told:
+        if proven[kind, subject].due:
+            yield f"The certificate does not speak of {kind} {subject}".rstrip() + ", which is near."

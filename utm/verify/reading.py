@@ -5,6 +5,7 @@ Written apart from `utm.airspace.documents` on purpose: two readers that share a
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.errors import UtmError
-from utm.model import Datum, Restriction
+from utm.model import Aircraft, Datum, Restriction
 
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
@@ -85,9 +86,8 @@ class Intent:
 
     id: str
     ovn: str
-    sealed: str
-    """The OVN that the document's content gives."""
     priority: int
+    state: str
     room: Room
     document: Mapping[str, Any]
 
@@ -177,30 +177,50 @@ def read_intent(document: Any) -> Intent:
     return Intent(
         id=get(document, "id", str),
         ovn=get(document, "ovn", str),
-        sealed=_ovn(document),
         priority=get(document, "plan.priority", int),
+        state=get(document, "state", str),
         room=read_room(document),
         document=document,
     )
 
 
-def _ovn(document: Any) -> str:
-    """SHA-256 over what an intent is: its plan, its state and version, its map, its centre line and its room."""
-    sizes = [
-        [get(document, f"corridor.{name}") for name in names]
-        for names in (
-            ("half_width_m", "below_m", "above_m"),
-            ("time_tolerance_s", "pad_hold_s"),
-            ("tube.horizontal_m", "tube.vertical_m"),
-        )
+def read_aircraft(document: Any) -> Aircraft:
+    """The aircraft of an intent document. Raises Malformed."""
+    said = get(document, "plan.aircraft", Mapping)
+    figures = {
+        one.name: number(said, one.name)
+        for one in dataclasses.fields(Aircraft)
+        if one.name != "name" and (one.name in said or one.default is dataclasses.MISSING)
+    }
+    return Aircraft(name=get(said, "class", str) if "class" in said else "custom", **figures)
+
+
+def seal(intent: Intent) -> str:
+    """The OVN that a document's content gives: SHA-256 over the plan, the state and version, the map, the centre line
+    and its room, texts apart from numbers. Raises Malformed."""
+    document, room, aircraft = intent.document, intent.room, read_aircraft(intent.document)
+    ways = [f"plan.{name}" for name in ("origin", "destination")]
+    places = [read_place(document, name) for name in ways]
+    between = [read_place({"place": one}, "place") for one in get(document, "plan.waypoints", Sequence)]
+    places[1:1] = between
+    plan = [get(document, f"plan.{name}", str) for name in ("id", "operator", "objective")]
+    texts = (
+        [*plan[:2], aircraft.name, plan[2], intent.state, get(document, "map_version", str)],
+        [place.datum.value for place in places],
+        list(get(document, "plan.authorisations", Sequence)),
+    )
+    times = array(get(document, "plan_times_s", Sequence), "plan_times_s", None)
+    numbers = [
+        *(get(document, "version", int), intent.priority, *times),
+        *(room.half_width_m, room.below_m, room.above_m, room.time_tolerance_s, room.pad_hold_s),
+        *(room.tube_horizontal_m, room.tube_vertical_m),
+        *(value for name, value in dataclasses.asdict(aircraft).items() if name != "name"),
+        *(value for place in places for value in (place.lon_deg, place.lat_deg, place.height_m)),
     ]
-    whole = [get(document, name) for name in ("plan", "state", "version", "map_version")]
-    line = [get(document, "corridor.t_s"), get(document, "corridor.enu_m")]
-    try:
-        text = json.dumps([*whole, *line, *sizes], sort_keys=True)
-    except (TypeError, ValueError) as error:
-        raise Malformed(f"the document is no JSON: {error}") from error
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    whole = hashlib.sha256(repr(texts).encode())
+    for part in (np.array(numbers, np.float64), room.t_s, room.enu_m):
+        whole.update(np.ascontiguousarray(part, "<f8").tobytes())
+    return whole.hexdigest()[:32]
 
 
 def read_place(document: Any, path: str) -> Place:

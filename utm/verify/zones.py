@@ -190,7 +190,8 @@ def _limit(city_map: CityMap, ground, limit: tuple[float, Datum], places: Floats
         middle = (places[:-1, :2] + places[1:, :2]) / 2
         return value + ground.terrain_beside(middle, lowest=lowest)
     lon, lat = city_map.frame.to_lonlat(places[:, 0], places[:, 1])
-    up = np.asarray(city_map.frame.up(value, datum, lon, lat), np.float64)
+    # A height of the map's own datum is the same everywhere, and comes back as one.
+    up = np.broadcast_to(city_map.frame.up(value, datum, lon, lat), lon.shape)
     pairs = np.stack([up[:-1], up[1:]])
     slack = np.ptp(pairs, axis=0)
     return pairs.min(axis=0) - slack if lowest else pairs.max(axis=0) + slack
