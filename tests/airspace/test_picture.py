@@ -20,7 +20,7 @@ NAMES = ("a", "b", "c", "d")
 
 
 def picture(**options) -> Picture:
-    return Picture(Loaded(GENESIS, (), None, ()), RuleSet(), "map", **options)
+    return Picture(Loaded(GENESIS, (), None, (), "map"), RuleSet(), **options)
 
 
 def head(seq: int) -> Head:

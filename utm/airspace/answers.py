@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from utm.airspace import rejudging
 from utm.airspace.admission import decide
 from utm.airspace.documents import parse_plan, parse_zones, plan_document
 from utm.airspace.fleet import decide_fleet
@@ -17,7 +18,6 @@ from utm.airspace.following import upkeep
 from utm.airspace.journal import Answer, Question, error_said
 from utm.airspace.moving import Move, displaced
 from utm.airspace.picture import Effects, View
-from utm.airspace.rejudging import rejudged
 from utm.airspace.saying import decision_said
 from utm.airspace.states import moved_to, state_effect
 from utm.airspace.world import World
@@ -133,14 +133,9 @@ def answer_zones(
         check_zone(zone)
     if twice := [zone.id for index, zone in enumerate(zones) if zone.id in {one.id for one in zones[:index]}]:
         raise ZoneError("two zones have this id", field=twice[0], mend="Give each its own; a later one replaces.")
-    moved = rejudged(world.situation(view, now_s), zones)
-    effects = Effects(
-        zones=zones,
-        intents=tuple(move.intent for move in moved if move.intent is not None),
-        states=tuple(move.state for move in moved if move.state is not None),
-    )
-    said = {"zones": [zone.id for zone in zones], "touched": [move.document() for move in moved]}
-    return Answer(said, effects, result=moved)
+    moves = rejudging.by_zones(world.situation(view, now_s), zones)
+    said = {"zones": [zone.id for zone in zones], "touched": [move.document() for move in moves]}
+    return Answer(said, dataclasses.replace(_granting((), moves), zones=zones), result=moves)
 
 
 def answer_zone_removed(_world: World, request: Mapping[str, Any], _now_s: float, view: View) -> Answer:
@@ -169,6 +164,21 @@ def answer_conditions(_world: World, request: Mapping[str, Any], _now_s: float, 
             )
         document["layers"] = kept
     return Answer(document, Effects(conditions=document))
+
+
+# --- the map -------------------------------------------------------------------------------------------------
+
+
+def answer_map(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+    """Go on over another version of the map, and judge the intents that it touches again."""
+    _check_city(actor_from(request["actor"]), "another version of the map")
+    version = request["map_version"]
+    if version == view.map_version:
+        raise StateError(f"the airspace stands on version {version[:12]} of its map already")
+    before, skies = world.city_map(view.map_version), world.skies(version)
+    moves = rejudging.by_map(dataclasses.replace(world.situation(view, now_s), skies=skies), before)
+    said = {"before": view.map_version, "after": version, "touched": [move.document() for move in moves]}
+    return Answer(said, dataclasses.replace(_granting((), moves), map_version=version), result=moves)
 
 
 # --- the clock -----------------------------------------------------------------------------------------------
@@ -255,6 +265,7 @@ _KINDS = {
     "zones": _Kind(answer_zones, at_once=False),
     "zone-removed": _Kind(answer_zone_removed),
     "conditions": _Kind(answer_conditions),
+    "map": _Kind(answer_map, at_once=False),
     "upkeep": _Kind(answer_upkeep),
     "fleet": _Kind(answer_fleet, at_once=False),
 }

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from utm.airspace import answers
 from utm.airspace.answer import RouteAnswer
 from utm.airspace.conditions import conditions_document, keep_values, read_layer
-from utm.airspace.database import Database
+from utm.airspace.database import Database, Loaded
 from utm.airspace.documents import zone_feature
 from utm.airspace.fleet import Fleet
 from utm.airspace.following import FLYING, Followed, Upkeep, last_report, reported, unheard, upkeep
@@ -75,6 +75,7 @@ class Airspace:
         path: Path,
         city_map: CityMap,
         database: Database,
+        loaded: Loaded,
         rules: RuleSet,
         clock: Callable[[], float] = time.time,
     ):
@@ -84,7 +85,7 @@ class Airspace:
         self._world = World(
             lambda version: maps.get(version) or CityMap.open(city_map.path, version), rules, path / _LAYERS
         )
-        self._journal = Journal(database, Picture(database.load(), rules, city_map.version))
+        self._journal = Journal(database, Picture(loaded, rules))
         self._asked = threading.local()
 
     @classmethod
@@ -123,7 +124,7 @@ class Airspace:
                 "rules": dataclasses.asdict(rules),
             }
             _write_whole(path / "airspace.json", json.dumps(document, indent=2) + "\n")
-            return cls(path, city_map, store, rules, clock)
+            return cls(path, city_map, store, store.load(), rules, clock)
         except BaseException:
             store.close()
             raise
@@ -161,7 +162,9 @@ class Airspace:
             raise StoreError(f"{path / 'airspace.db'} is gone")
         store = Database(database or _sqlite(path), SigningKey.load(path / _KEY))
         try:
-            version = store.settings()["map_version"]
+            store.settings()  # of another version of this engine, or no airspace at all?
+            loaded = store.load()
+            version = loaded.map_version
             try:
                 city_map = CityMap.open(map_path, version)  # which need not be the current one any more
             except MapError as error:
@@ -170,7 +173,7 @@ class Airspace:
                     file=map_path,
                     mend="Put the map back, or make a new airspace.",
                 ) from error
-            return cls(path, city_map, store, rules, clock)
+            return cls(path, city_map, store, loaded, rules, clock)
         except BaseException:
             store.close()
             raise
@@ -457,6 +460,20 @@ class Airspace:
     def remove_zone(self, zone_id: str, *, actor: Actor = CITY) -> None:
         """Take a zone out. Raises StateError when there is none of this id."""
         self._ask("zone-removed", zone_id, {"zone": zone_id, "actor": answers.actor_document(actor)})
+
+    def rebase(self, map_version: str | None = None, *, actor: Actor = CITY) -> tuple[Move, ...]:
+        """Go on over another version of the map; says what became of the live intents that it touches.
+
+        Args:
+            map_version: the current one of the map when left out.
+
+        Raises:
+            MapError: the map has no such version, or another frame or grid.
+            StateError: the airspace stands on it already.
+        """
+        version = map_version or CityMap.open(self.city_map.path).version
+        request = {"map_version": version, "actor": answers.actor_document(actor)}
+        return self._ask("map", version, request).result
 
     # --- conditions ----------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from utm.airspace.admission import decide
+from utm.airspace.inflight import replan_airborne
 from utm.airspace.saying import decision_said
 from utm.airspace.situation import REACTION_S, Overlay, Situation
 from utm.airspace.states import ASTRAY, next_version, state_effect
@@ -111,8 +112,6 @@ def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
 
 
 def _in_the_air(situation: Situation, intent: OperationalIntent) -> Move:
-    from utm.airspace.inflight import replan_airborne
-
     found = replan_airborne(situation, intent, situation.now_s + REACTION_S)
     if found is None:
         contingent = next_version(intent, IntentState.CONTINGENT)

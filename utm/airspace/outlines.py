@@ -79,6 +79,10 @@ class Outlines:
         """``id@hash`` of each zone."""
         return self._all(zones).labels
 
+    def box_m(self, zone: GeoZone) -> NDArray[np.float64]:
+        """(4,) west, south, east, north; west beyond east where there is none of it on and around the map."""
+        return self._outline(zone).box_m
+
     def near(
         self, zones: tuple[GeoZone, ...], plan: FlightPlan, line: Trajectory, within_m: float, tolerance_s: float
     ) -> Iterator[tuple[ZoneOutline, NDArray[np.float64]]]:

@@ -181,11 +181,10 @@ class Picture:
     Args:
         loaded: what the database holds at some entry.
         rules: the airspace's.
-        map_version: the one in force at that entry.
         keep: remember everything for ever (to replay a log).
     """
 
-    def __init__(self, loaded: Loaded, rules: RuleSet, map_version: str, *, keep: bool = False):
+    def __init__(self, loaded: Loaded, rules: RuleSet, *, keep: bool = False):
         self.rules = rules
         self._keep = keep
         self._lock = threading.RLock()
@@ -201,7 +200,7 @@ class Picture:
         features = {"type": "FeatureCollection", "features": list(loaded.zones)}
         self._zones = _Timeline(self.head.seq, parse_zones(features) if loaded.zones else ())
         self._conditions = _Timeline(self.head.seq, loaded.conditions)
-        self._map = _Timeline(self.head.seq, map_version)
+        self._map = _Timeline(self.head.seq, loaded.map_version)
         for document, *_ in loaded.intents:
             self._enter(self.head.seq, intent_from(document))
 

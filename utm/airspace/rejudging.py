@@ -1,4 +1,8 @@
-"""New zones: which granted flights they touch, and what becomes of those."""
+"""New zones and new maps: which granted flights they touch, and what becomes of those.
+
+Only intents near what is new are looked at, and of those only what is still to be flown. One is touched when its
+certificate no longer holds there: a line of it, worked out again, comes below what is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,101 +10,108 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import shapely
 
+from utm.airspace.limits import at_pads, from_zones, over_ground, reach_m
 from utm.airspace.moving import Move, give_way
 from utm.airspace.situation import Overlay, Situation
 from utm.airspace.space import Skies
 from utm.airspace.states import ASTRAY
-from utm.airspace.zones import active_intervals, keep_out, outline_m
-from utm.core import Columns
-from utm.model import Corridor, GeoZone, OperationalIntent, Restriction, Trajectory
+from utm.airspace.underway import part
+from utm.core.flown import flown
+from utm.errors import MapError
+from utm.mapping import CityMap
+from utm.mapping.mapfile import TILE, identity_of
+from utm.model import Corridor, GeoZone, Limit, OperationalIntent, Trajectory
 
-#: Intents further away than this in time are not looked for: no plan reaches so far ahead (ASTM F3548-21: 30 days).
+#: Nobody is granted a flight farther ahead than the standard lets a constraint be entered (ASTM F3548-21: 56 days).
 _HORIZON_S = 56 * 86400.0
+#: Higher and lower than anything that flies, metres.
+_ANY_HEIGHT_M = 1e5
+#: A line may come out this much smaller when it is worked out again over a part of the flight (metres).
+_SAME_M = 1e-3
+#: Less than this of a flight is not judged again (seconds): it is on its last metres.
+_REST_S = 1.0
+
+Box = tuple[float, float, float, float]
 
 
-def rejudged(situation: Situation, zones: Sequence[GeoZone]) -> tuple[Move, ...]:
+def by_zones(situation: Situation, zones: Sequence[GeoZone]) -> tuple[Move, ...]:
     """What becomes of the live intents that some new zones touch.
 
     Args:
         situation: as it was before, with its traffic.
         zones: those that are entered; they replace zones of the same id.
     """
-    touched_ = touched(situation, zones)
-    if not touched_:
-        return ()
-    all_zones = {zone.id: zone for zone in situation.zones} | {zone.id: zone for zone in zones}
+    skies = situation.skies
+    boxes = [tuple(box) for box in map(skies.outlines.box_m, zones) if box[0] <= box[2]]
+    found = [one for one in _near(situation, boxes) if _broken(skies, one, zones, situation.now_s, ground=False)]
+    every = {zone.id: zone for zone in situation.zones} | {zone.id: zone for zone in zones}
+    after = dataclasses.replace(situation, zones=tuple(every[name] for name in sorted(every)))
+    return _moved(after, found)
+
+
+def by_map(situation: Situation, before: CityMap) -> tuple[Move, ...]:
+    """What becomes of the live intents that a new version of the map touches.
+
+    Args:
+        situation: over the new version, with the traffic as it was.
+        before: the version until now.
+
+    Raises:
+        MapError: the two have different frames or grids.
+    """
+    after = situation.skies.city_map
+    one, other = identity_of(before.meta), identity_of(after.meta)
+    if differs := [field for field in ("frame", "resolution_m", "size") if one[field] != other[field]]:
+        raise MapError(
+            f"has another {differs[0]} than the version until now; corridors are metres in it",
+            file=after.path,
+            mend="Make a new airspace over it.",
+        )
+    side = TILE * after.resolution_m
+    changed = [tile for tile in after.tiles() if before.hash_of(tile) != after.hash_of(tile)]
+    reach = reach_m(situation.skies)
+    boxes = [
+        (tx * side - reach, ty * side - reach, (tx + 1) * side + reach, (ty + 1) * side + reach) for tx, ty in changed
+    ]
+    found = [one for one in _near(situation, boxes) if _broken(situation.skies, one, (), situation.now_s, ground=True)]
+    return _moved(situation, found)
+
+
+def _moved(situation: Situation, touched: Sequence[OperationalIntent]) -> tuple[Move, ...]:
     # Who strayed already keeps its room: nothing new can be granted to it.
-    moving = [one.id for one in touched_ if one.state not in ASTRAY]
-    after = dataclasses.replace(
-        situation,
-        zones=tuple(all_zones[name] for name in sorted(all_zones)),
-        traffic=Overlay(situation.traffic, without=moving),
-    )
-    return give_way(after, touched_)
+    moving = [one.id for one in touched if one.state not in ASTRAY]
+    traffic = Overlay(situation.traffic, without=moving)
+    return give_way(dataclasses.replace(situation, traffic=traffic), touched)
 
 
-def touched(situation: Situation, zones: Sequence[GeoZone]) -> tuple[OperationalIntent, ...]:
-    """The live intents, by id, that some zones stand in the way of, of those that are still to come or in the air."""
+def _near(situation: Situation, boxes: Sequence[Box]) -> tuple[OperationalIntent, ...]:
+    """Whoever is over a box at any time from now on, by id: looked for as near a drone that hovers in its middle."""
     found: dict[str, OperationalIntent] = {}
-    for zone in zones:
-        for intent in _candidates(situation, zone):
-            if intent.id not in found and _touches(situation, zone, intent):
-                found[intent.id] = intent
+    for west, south, east, north in boxes:
+        middle = np.array([(west + east) / 2, (south + north) / 2, 0.0])
+        hover = Trajectory([situation.now_s, situation.now_s + _HORIZON_S], [middle, middle])
+        across = float(np.hypot(east - west, north - south)) / 2
+        room = Corridor(hover, across, _ANY_HEIGHT_M, _ANY_HEIGHT_M, situation.skies.rules.time_tolerance_s)
+        found |= {intent.id: intent for intent in situation.traffic.near(room)}
     return tuple(found[name] for name in sorted(found))
 
 
-def _candidates(situation: Situation, zone: GeoZone) -> tuple[OperationalIntent, ...]:
-    """Whoever is near the zone at any time from now on: looked for as near a drone that hovers in its middle."""
-    city_map, now_s = situation.skies.city_map, situation.now_s
-    nx, ny = city_map.size
-    extent = (nx * city_map.resolution_m, ny * city_map.resolution_m)
-    whole = Columns(
-        np.zeros(2), max(extent), np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32), np.zeros((1, 1), np.bool_)
-    )
-    outline = outline_m(zone, whole, city_map.frame)
-    if outline.is_empty:
-        return ()
-    west, south, east, north = outline.bounds
-    middle = np.array([(west + east) / 2, (south + north) / 2, 0.0])
-    hover = Trajectory([now_s, now_s + _HORIZON_S], [middle, middle])
-    reach = float(np.hypot(east - west, north - south)) / 2
-    return situation.traffic.near(Corridor(hover, reach, 1e5, 1e5, situation.skies.rules.time_tolerance_s))
-
-
-def _touches(situation: Situation, zone: GeoZone, intent: OperationalIntent) -> bool:
-    """Whether a zone, in force at that time, meets what is left of a granted corridor (never misses; may be too
-    careful by a cell of the map)."""
-    if zone.restriction is Restriction.NO_RESTRICTION or (
-        zone.restriction is not Restriction.PROHIBITED and zone.id in intent.plan.authorisations
-    ):
-        return False
-    return any(
-        end > situation.now_s
-        and active_intervals(zone, max(start, situation.now_s), end)
-        and _meets(situation.skies, zone, shape, floor, ceiling)
-        for start, end, shape, floor, ceiling in _pieces(intent.corridor)
-    )
-
-
-def _pieces(corridor: Corridor):
-    """(from, to, footprint, floor, ceiling) of each straight piece of a corridor."""
-    line, more = corridor.occupied, corridor.time_tolerance_s
-    for n in range(len(line.t_s) - 1):
-        a, b = line.enu_m[n : n + 2]
-        axis = shapely.LineString([a[:2], b[:2]]) if (a[:2] != b[:2]).any() else shapely.Point(a[:2])
-        floor, ceiling = float(min(a[2], b[2])) - corridor.below_m, float(max(a[2], b[2])) + corridor.above_m
-        yield line.t_s[n] - more, line.t_s[n + 1] + more, axis.buffer(corridor.half_width_m), floor, ceiling
-
-
-def _meets(skies: Skies, zone: GeoZone, footprint: shapely.Geometry, floor: float, ceiling: float) -> bool:
-    city_map = skies.city_map
-    columns = city_map.window(*footprint.bounds)
-    if not outline_m(zone, columns, city_map.frame).intersects(footprint):
-        return False
-    # The footprint has the corridor's width and height already: the zone itself counts, not grown by them.
-    itself = dataclasses.replace(skies.rules, half_width_m=0.0, half_height_m=0.0)
-    out = keep_out(zone, columns, city_map.frame, itself)
-    lower, upper = (np.broadcast_to(limit, out.mask.shape)[out.mask] for limit in (out.lower_m, out.upper_m))
-    return bool(((lower <= ceiling) & (upper >= floor)).any())
+def _broken(
+    skies: Skies, intent: OperationalIntent, zones: Sequence[GeoZone], now_s: float, *, ground: bool
+) -> list[Limit]:
+    """The lines of a certificate that what is left of a flight no longer keeps: those of some zones, or of the map."""
+    skies, corridor = skies.for_aircraft(intent.plan.aircraft), intent.corridor
+    line = corridor.centre_line
+    if now_s > line.end_s - _REST_S:
+        return []
+    if now_s > line.start_s:
+        corridor = dataclasses.replace(corridor, centre_line=part(line, now_s, line.end_s))
+    way = flown(corridor.centre_line)
+    with skies.ground(corridor.centre_line.enu_m, reach_m(skies)) as under:
+        if ground:
+            over = [] if way is None else over_ground(skies, under, corridor, way)[0]
+            limits = [*over, *at_pads(skies, under, corridor)] if now_s <= line.start_s else over
+        else:
+            limits = list(from_zones(skies, under, intent.plan, corridor, tuple(zones)))
+    return [limit for limit in limits if limit.margin_m < -_SAME_M]

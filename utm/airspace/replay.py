@@ -36,7 +36,7 @@ def replay(entries: Iterable[Entry], world: World, map_version: str) -> Iterator
     Raises:
         MapError, StoreError: a map version or the values of a layer are gone.
     """
-    picture = Picture(Loaded(GENESIS, (), None, ()), world.rules, map_version, keep=True)
+    picture = Picture(Loaded(GENESIS, (), None, (), map_version), world.rules, keep=True)
     for entry in entries:
         body = entry.body
         asked = question(world, entry.kind, entry.subject, body["request"], body["now_s"])

@@ -29,13 +29,23 @@ class World:
         self._open_map, self._layers = open_map, layers
         self._lock = threading.Lock()
         self._skies: dict[str, Skies] = {}
+        self._maps: dict[str, CityMap] = {}
         self._conditions: OrderedDict[str, Conditions] = OrderedDict()
+
+    def city_map(self, map_version: str) -> CityMap:
+        """A version of the map. Raises MapError when it does not open."""
+        with self._lock:
+            if map_version not in self._maps:
+                self._maps[map_version] = self._open_map(map_version)
+            return self._maps[map_version]
 
     def skies(self, map_version: str) -> Skies:
         """The clear heights of a version of the map. Raises MapError when it does not open."""
+        city_map = self.city_map(map_version)
         with self._lock:
             if map_version not in self._skies:
-                self._skies = {map_version: Skies(self._open_map(map_version), self.rules)}  # one: windows are large
+                # Windows are large: the version in force, and one that it is changed to.
+                self._skies = dict([*self._skies.items()][-1:]) | {map_version: Skies(city_map, self.rules)}
             return self._skies[map_version]
 
     def conditions(self, document: Mapping[str, Any] | None) -> Conditions:
