@@ -22,6 +22,9 @@ from utm.model import Trajectory
 
 #: Metres by which a distance that was found is taken smaller: rounding is far less.
 MARGIN_M = 1e-9
+#: Over level ground everything is equally far but for rounding: a block is only looked into when its squared distance
+#: is less than this share of the least so far. What is missed by that is at most half of it of the distance.
+_WORTH = 1.0 - 1e-9
 _MOST_STEPS = 30
 #: Blocks of the pyramid are 64, 16 and 4 columns wide.
 _WIDEST = 64
@@ -58,7 +61,7 @@ def nearest_things(
     if math.isnan(found[0]):
         raise ValueError("a part of the way lies over a tile that is not held")
     return tuple(
-        Nearest(max(distance - way.bend_m - MARGIN_M, 0.0), t, (east, north, up)) if distance < within_m else None
+        Nearest(max(distance * _WORTH - way.bend_m - MARGIN_M, 0.0), t, (east, north, up)) if distance < within_m else None
         for distance, (t, east, north, up) in zip(found.tolist(), at.tolist(), strict=True)
     )  # type: ignore[return-value]
 
@@ -104,10 +107,11 @@ def _to_box(ax, ay, az, dx, dy, dz, x0, x1, y0, y1, top):
 @kernel
 def _may_be_nearer(way, first, last, low, high, x0, x1, y0, y1, top, best):
     """Whether the box (as in `_to_box`) may be nearer to the pieces first ... last of the way, which lie in the box
-    low ... high, than the root of ``best`` (m2)."""
+    low ... high, than the root of ``best`` (m2) by enough to be worth it."""
     gx = max(max(x0 - high[0], low[0] - x1), 0.0)
     gy = max(max(y0 - high[1], low[1] - y1), 0.0)
     gz = max(low[2] - top, 0.0)
+    best *= _WORTH
     if gx * gx + gy * gy + gz * gz >= best:
         return False
     if last - first > 1:
