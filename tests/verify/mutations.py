@@ -118,7 +118,7 @@ def inside_a_turn(city: CityMap, dice: np.random.Generator, broken: bool) -> For
 def terrain(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """Low over the plain, where the ground is all that the survey saw."""
     up = PLAIN_UP_M + RULES.clearance_m + (-CM if broken else CM)
-    return Forged(granted(city, _open_hop(dice, up)), kinds=frozenset({"terrain", "obstacle"}))
+    return Forged(granted(city, _open_hop(dice, up)), kinds=frozenset({"terrain"}))
 
 
 @family
@@ -134,9 +134,7 @@ def terraces(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     )
     ground = 10.0 + 0.5 * max(math.floor((north - 1120.0) / 4.0), 0)
     west = float(dice.uniform(700, 1000))
-    return Forged(
-        granted(city, hop((west, north), (west + 300.0, north), up, ground)), kinds=frozenset({"terrain", "obstacle"})
-    )
+    return Forged(granted(city, hop((west, north), (west + 300.0, north), up, ground)), kinds=frozenset({"terrain"}))
 
 
 @family
@@ -429,7 +427,7 @@ def _certified(city: CityMap, dice: np.random.Generator) -> tuple[Document, list
     room = PLAIN_UP_M + RULES.ceiling_above_terrain_m - up - RULES.half_height_m
     truth = [
         ("terrain", "", up - PLAIN_UP_M, RULES.clearance_m),
-        ("obstacle", "", min(away, up - PLAIN_UP_M), RULES.clearance_m),
+        ("obstacle", "", away, RULES.clearance_m),
         ("ceiling", "", room, 0.0),
         ("pad", "origin", 2.0, 0.0),
         ("pad", "destination", 2.0, 0.0),

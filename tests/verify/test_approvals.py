@@ -16,7 +16,7 @@ from utm.airspace.documents import zone_feature
 from utm.airspace.records import intent_document
 from utm.airspace.volumes import volumes_of
 from utm.mapping import CityMap
-from utm.model import AIRCRAFT_CLASSES, Datum, LimitKind, RuleSet
+from utm.model import AIRCRAFT_CLASSES, Datum, LimitKind, Restriction, RuleSet
 from utm.verify import verify
 
 
@@ -31,7 +31,7 @@ class Granted:
 
 
 @pytest.fixture(scope="module")
-def day(town: CityMap, tmp_path_factory: pytest.TempPathFactory) -> Granted:
+def day(plain: CityMap, tmp_path_factory: pytest.TempPathFactory) -> Granted:
     """Flights that cross, follow and pass each other, around zones, with and without a change."""
     folder: Path = tmp_path_factory.mktemp("verified") / "airspace"
     wishes = [
@@ -42,19 +42,20 @@ def day(town: CityMap, tmp_path_factory: pytest.TempPathFactory) -> Granted:
         ("e", ("west", "north"), T0 + 200, {"aircraft": AIRCRAFT_CLASSES["quad-cargo"]}),
         ("f", ("south", "east"), T0 + 400, {"authorisations": ("leave",)}),
     ]
-    with Airspace.create(folder, town, clock=lambda: T0 - 600.0) as airspace:
+    with Airspace.create(folder, plain, clock=lambda: T0 - 600.0) as airspace:
         airspace.add_zones(
             [
-                zone(town, "closed", (420.0, 700.0), 60.0),
-                zone(town, "later", (1100.0, 640.0), 50.0, valid_from_s=T0 + 3000),
-                zone(town, "low", (1000.0, 400.0), 60.0, upper_m=25.0, upper_datum=Datum.AGL),
+                zone(plain, "closed", (420.0, 700.0), 60.0),
+                zone(plain, "later", (1100.0, 640.0), 50.0, valid_from_s=T0 + 3000),
+                zone(plain, "leave", (1150.0, 400.0), 60.0, restriction=Restriction.REQ_AUTHORISATION),
+                zone(plain, "low", (1000.0, 400.0), 60.0, upper_m=25.0, upper_datum=Datum.AGL),
             ]
         )
         zones = list(airspace.zones())
         live: list[Document] = []
         approvals = []
         for name, way, at_s, changes in wishes:
-            decision = airspace.submit(plan(town, name, way, at_s, **changes))
+            decision = airspace.submit(plan(plain, name, way, at_s, **changes))
             if decision.intent is None:
                 continue
             document = plain_json(intent_document(decision.intent))
@@ -66,7 +67,7 @@ def day(town: CityMap, tmp_path_factory: pytest.TempPathFactory) -> Granted:
             )
             approvals.append((document, list(live)))
             live.append(plain_json(intent_document(decision.intent)))
-    return Granted(town, plain_json([zone_feature(one) for one in zones]), approvals)
+    return Granted(plain, plain_json([zone_feature(one) for one in zones]), approvals)
 
 
 def opinion(day: Granted, document: Document, live: list[Document], **changes):
@@ -147,10 +148,10 @@ def test_documents_that_make_no_sense_are_faults_and_never_errors(day: Granted):
     assert not opinion(day, far, live).holds
 
 
-def test_a_map_that_is_not_what_it_says_is_found(town: CityMap, day: Granted, tmp_path: Path):
+def test_a_map_that_is_not_what_it_says_is_found(plain: CityMap, day: Granted, tmp_path: Path):
     document, live = day.approvals[0]
-    meta = copy.deepcopy(town.meta)
+    meta = copy.deepcopy(plain.meta)
     meta["tiles"][0]["hash"] = meta["tiles"][0]["hash"][:16] + "0" * 48  # the folder's name stays right
-    report = opinion(day, document, live, city_map=CityMap(town.path, meta, town.frame))
+    report = opinion(day, document, live, city_map=CityMap(plain.path, meta, plain.frame))
     assert any("version" in fault for fault in report.faults)
     assert any("tile" in fault for fault in report.faults)

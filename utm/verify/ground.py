@@ -223,7 +223,7 @@ def ground_around(city_map: CityMap, shapes: Sequence[Shape], reach_m: float) ->
     terrain, surface = columns.terrain_m.astype(np.float64), columns.surface_m.astype(np.float64)
     tops = {
         LimitKind.TERRAIN: terrain,
-        LimitKind.OBSTACLE: np.where(columns.unknown, -np.inf, surface),
+        LimitKind.OBSTACLE: np.where(columns.unknown | (surface <= terrain), -np.inf, surface),
         LimitKind.UNKNOWN: np.where(columns.unknown, surface, -np.inf),
     }
     blocks = {kind: _pooled(top) for kind, top in tops.items()}
