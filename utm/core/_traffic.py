@@ -44,6 +44,9 @@ _SLACK, _SLACK_SHARE = 2e-3, 1e-12
 #: What rounding to float32 can move a number by, as a share of it, twice; and a number near the largest.
 _SINGLE, _LARGEST = 1.2e-7, 3e38
 
+#: Cells that are looked at together.
+_BATCH = 64
+
 #: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks.
 ENTRIES, ROWS, FREE_ROW, FREE_ROWS, CHUNKS, FREE_CHUNK, FREE_CHUNKS, COUNTS = range(8)
 #: What `put` says.
@@ -467,8 +470,8 @@ def _search(
 ) -> int:
     """What meets the boxes own (m, 8), single (m + 1, 8) float32, of the pieces of (m,). Returns how many rows were
     found, more than there is room for where it gave up."""
-    parts, count = len(own), 0
-    ranges = np.empty((parts, 6), np.int64)
+    parts, count, waiting = len(own), 0, 0
+    ranges, visits = np.empty((parts, 6), np.int64), np.empty((_BATCH + 1, 3), np.int64)
     for level in range(LEVELS):
         if levels[level, 0] == 0:
             continue
@@ -487,14 +490,42 @@ def _search(
                         last = m + 1
                         while last < parts and _holds(ranges, last, slot, east, north):
                             last += 1
-                        while chunk >= 0:
-                            for entry in range(chunks[chunk, _FILL]):
-                                for k in range(m, last):
-                                    if _meet(single, k, boxes, chunk, entry):
-                                        count = _note(chunks[chunk, _PIECE + entry], of[k], found, count, table)
-                                        if count > len(found):
-                                            return count
-                            chunk = chunks[chunk, _NEXT]
+                        visits[waiting, 0], visits[waiting, 1], visits[waiting, 2] = chunk, m, last
+                        waiting += 1
+                        if waiting == _BATCH:
+                            count = _visit(visits, waiting, single, of, chunks, boxes, found, count, table)
+                            waiting = 0
+                            if count > len(found):
+                                return count
+    return _visit(visits, waiting, single, of, chunks, boxes, found, count, table)
+
+
+@kernel
+def _visit(
+    visits: Any, waiting: int, single: Any, of: Any, chunks: Any, boxes: Any, found: Any, count: int, table: Any
+) -> int:
+    """Look at some cells: visits (n, 3), each a first chunk, and the parts of the question from one up to another."""
+    while waiting > 0:
+        # All lines of all chunks are asked for before the first is needed: memory answers ten at once.
+        asked = 0
+        for v in range(waiting):
+            chunk = visits[v, 0]
+            asked += chunks[chunk, 0] ^ chunks[chunk, 16] ^ chunks[chunk, 32] ^ chunks[chunk, 48]
+        visits[_BATCH, 0] = asked
+        longer = 0
+        for v in range(waiting):
+            chunk = visits[v, 0]
+            for entry in range(chunks[chunk, _FILL]):
+                for k in range(visits[v, 1], visits[v, 2]):
+                    if _meet(single, k, boxes, chunk, entry):
+                        count = _note(chunks[chunk, _PIECE + entry], of[k], found, count, table)
+                        if count > len(found):
+                            return count
+            if chunks[chunk, _NEXT] >= 0:
+                visits[longer, 0] = chunks[chunk, _NEXT]
+                visits[longer, 1], visits[longer, 2] = visits[v, 1], visits[v, 2]
+                longer += 1
+        waiting = longer
     return count
 
 

@@ -500,9 +500,16 @@ def sifted(
         size *= 2
     taken = np.full(size, -1, np.int64)  # slots of corridors that met a, by open addressing
     out, count = np.empty(len(found), np.int64), 0
+    # What is needed of each corridor is asked for before the first is needed: memory answers ten at once.
+    slots, asked = np.empty(len(found), np.int64), 0.0
     for f in range(len(found)):
-        row = found[f, 0]
-        slot = np.int64(rows[row, 0])
+        slots[f] = rows[found[f, 0], 0]
+        asked += knots[found[f, 0], found[f, 3], 0] + knots[found[f, 0], found[f, 4] + 1, 3]
+    for f in range(len(found)):
+        asked += rooms[slots[f], 0] + rooms[slots[f], 6]
+    corners[0, 0] = asked
+    for f in range(len(found)):
+        row, slot = found[f, 0], slots[f]
         at = slot & (size - 1)
         while taken[at] >= 0 and taken[at] != slot:
             at = (at + 1) & (size - 1)

@@ -62,7 +62,7 @@ class Traffic:
     may ask at once; while one adds or removes, no other may do anything.
     """
 
-    def __init__(self, *, cell_m: float = 512.0, slot_s: float = 64.0) -> None:
+    def __init__(self, *, cell_m: float = 512.0, slot_s: float = 128.0) -> None:
         """An empty index.
 
         Args:
