@@ -83,12 +83,10 @@ class Case:
         Raises:
             Refusal, CannotFly: as `find_route`.
         """
-        tolerance = self.rules.time_tolerance_s
         blocking: frozenset[str] = frozenset()
         duration = 0.0
         while True:
-            window = (departure_s - tolerance, departure_s + duration + tolerance)
-            zones = in_the_way(self.situation.zones, self.plan, *window)
+            zones = in_the_way(self.situation.zones, self.plan, *self._window(departure_s, duration))
             grown = blocking | {zone.id for zone in zones}
             key = (grown, raise_m, tuple(id(part) for part in around))
             if key not in self._routes:
@@ -98,6 +96,11 @@ class Case:
             if duration > 0.0 and grown == blocking:
                 return self._option(route, departure_s)
             blocking, duration = grown, max(duration, route.flight_s)
+
+    def _window(self, departure_s: float, duration_s: float) -> tuple[float, float]:
+        """From when to when a zone in force counts."""
+        tolerance = self.rules.time_tolerance_s
+        return departure_s - tolerance, departure_s + duration_s + tolerance
 
     def _way(self, raise_m: float, around: tuple[KeepOut, ...]) -> Route:
         conditions = self.situation.conditions
