@@ -69,11 +69,13 @@ def family(make: Family) -> Family:
     return make
 
 
-def _corner(box_m: tuple[float, float, float, float], dice: np.random.Generator) -> tuple[tuple[float, float], float]:
-    """A corner of a box, and a direction that leads away from it."""
+def _corner(
+    box_m: tuple[float, float, float, float], dice: np.random.Generator, off: float = 0.15
+) -> tuple[tuple[float, float], float]:
+    """A corner of a box, and a direction that leads away from it, so far off those of the box's sides (radians)."""
     quarter = int(dice.integers(4))
     corner = (box_m[2] if quarter in (0, 3) else box_m[0], box_m[3] if quarter in (0, 1) else box_m[1])
-    return corner, quarter * math.pi / 2 + float(dice.uniform(0.15, math.pi / 2 - 0.15))
+    return corner, quarter * math.pi / 2 + float(dice.uniform(off, math.pi / 2 - off))
 
 
 def _spans(dice: np.random.Generator) -> tuple[float, float]:
@@ -100,7 +102,7 @@ def obstacle(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
 @family
 def inside_a_turn(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """Around a corner of the wall: the legs are far enough, the chord of the turn is not."""
-    corner, heading = _corner(WALL_M, dice)
+    corner, heading = _corner(WALL_M, dice, 0.45)  # the legs lead back past the sides
     half = float(dice.uniform(0.08, 0.25))
     away = RULES.clearance_m + (-CM if broken else CM) + 10.0 * math.sin(half)
     normal = np.array([math.cos(heading), math.sin(heading)])
@@ -303,7 +305,7 @@ def after_a_neighbour_on_its_pad(city: CityMap, dice: np.random.Generator, broke
     corners = np.array(_open_hop(dice, 80.0))
     first = granted(city, corners)
     free = first["corridor"]["t_s"][-1] + 2 * RULES.pad_hold_s + 2 * RULES.time_tolerance_s
-    onward = corners[-1, :2] + (300.0 * np.array([1.0, 0.0]) if dice.random() < 0.5 else np.array([0.0, 250.0]))
+    onward = corners[-1, :2] + (np.array([200.0, 120.0]) if dice.random() < 0.5 else np.array([0.0, 250.0]))
     flight = hop(corners[-1], onward, 80.0)
     second = granted(city, flight, free + (-TENTH_S if broken else TENTH_S), name="N")
     return _meeting(first, second) if dice.random() < 0.5 else _meeting(second, first)
