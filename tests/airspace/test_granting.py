@@ -10,6 +10,7 @@ from tests.airspace.conftest import T0, plan, zone
 from tests.airspace.test_choices import apart, situation
 from utm.airspace.admission import decide
 from utm.airspace.space import Skies
+from utm.core import corners_only, flight_energy
 from utm.model import AIRCRAFT_CLASSES, RuleSet, budget_of, rules_for
 
 CARGO = AIRCRAFT_CLASSES["quad-cargo"]
@@ -73,3 +74,15 @@ def test_neighbours_are_those_near_and_what_was_judged_is_named(town, skies):
     third = decide(situation(skies, first, later), plan(town, "three", ("south", "north"))).intent
     assert third.neighbours == (f"one@{first.ovn}",)
     assert third.judged == (0, "")
+
+
+def test_a_grant_says_what_the_flight_takes_of_the_battery(town, skies, airspace):
+    decision = decide(situation(skies), plan(town, "one", ("west", "east")))
+    energy, line = decision.details["energy"], decision.intent.corridor.centre_line
+    used = flight_energy(corners_only(line.enu_m), decision.plan.aircraft).used_wh
+    assert energy["used_wh"] == pytest.approx(used, abs=0.1)
+    assert energy["usable_wh"] + energy["reserve_wh"] == energy["battery_wh"] == 120.0
+    assert energy["left_share"] == pytest.approx(1.0 - used / 120.0, abs=1e-3)
+    # It is published, now and later.
+    airspace.submit(decision.plan)
+    assert airspace.decision("one")["energy"] == energy

@@ -18,6 +18,7 @@ import datetime
 import math
 from typing import Literal
 
+from utm.airspace.answer import energy_document
 from utm.airspace.case import Case, Option
 from utm.airspace.changes import Found, changes, later
 from utm.airspace.granting import intent_of
@@ -65,10 +66,10 @@ def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any", ag
     met = case.met(asked)
     if plan_from == plan.earliest_departure_s:
         if not met:
-            return Decision(plan, intent_of(case, asked))
+            return Decision(plan, intent_of(case, asked), details=_granted(case, asked))
         taking = case.taking()
         if any(case.yields(other) for other in met) and not taking.met(asked):
-            return Decision(plan, intent_of(taking, asked), details=_displaces(taking, asked))
+            return Decision(plan, intent_of(taking, asked), details=_granted(taking, asked))
     return _changed(case, asked, met, choose)
 
 
@@ -107,14 +108,15 @@ def _changed(case: Case, asked: Option, met: tuple[OperationalIntent, ...], choo
         by, best = min(chosen, key=lambda pair: pair[1].change.cost_s)
         others = {one.change: None for _, one in found if one.change != best.change}
         details = {"other_changes": [dataclasses.asdict(change) for change in others]}
-        details |= _displaces(by, best.option)
+        details |= _granted(by, best.option)
         return Decision(plan, intent_of(by, best.option), reasons, best.change, details=details)
     return _with_later_alternative(case, asked, reasons, [one for _, one in found])
 
 
-def _displaces(case: Case, option: Option) -> dict[str, object]:
+def _granted(case: Case, option: Option) -> dict[str, object]:
+    """The details of a grant: its energy, and whom it displaces."""
     ids = [other.id for other in case.displaced(option)]
-    return {"displaces": ids} if ids else {}
+    return {"energy": energy_document(option.route.energy)} | ({"displaces": ids} if ids else {})
 
 
 def _meets(case: Case, asked: Option, other: OperationalIntent) -> Reason:

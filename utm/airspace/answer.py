@@ -17,6 +17,7 @@ from utm.model import Conditions, FlightPlan, Trajectory, Wind
 if TYPE_CHECKING:
     from utm.airspace.relaxation import Relaxation
     from utm.airspace.routing import Route
+    from utm.core.flyable import Energy
     from utm.mapping import CityMap
 
 
@@ -41,7 +42,7 @@ def answer_document(city_map: CityMap, answer: RouteAnswer) -> dict[str, Any]:
     ``straight_m``, from pad to pad by the way points as the crow flies.
     """
     route, line = answer.route, answer.line
-    energy, tube = route.energy, route.tube
+    tube = route.tube
     return {
         "status": "found",
         "length_m": round(route.length_m, 1),
@@ -52,13 +53,7 @@ def answer_document(city_map: CityMap, answer: RouteAnswer) -> dict[str, Any]:
         "arrival": iso(line.end_s),
         "objective": str(route.objective),
         "cost": round(route.cost, 2),
-        "energy": {
-            "used_wh": round(energy.used_wh, 2),
-            "usable_wh": round(energy.usable_wh, 2),
-            "battery_wh": round(energy.battery_wh, 2),
-            "reserve_wh": round(energy.reserve_wh, 2),
-            "left_share": round(energy.left_share, 4),
-        },
+        "energy": energy_document(route.energy),
         "clearances": {name: round(value, 2) for name, value in answer.clearances.items()},
         "tube": {
             "horizontal_m": round(tube.horizontal_m, 3),
@@ -71,6 +66,17 @@ def answer_document(city_map: CityMap, answer: RouteAnswer) -> dict[str, Any]:
             {"name": layer.name, "kind": str(layer.kind), "weight": layer.weight} for layer in answer.conditions.layers
         ],
         "route": route_document(city_map, line),
+    }
+
+
+def energy_document(energy: Energy) -> dict[str, float]:
+    """What a flight draws, beside what there is; ``left_share`` is that of the whole battery."""
+    return {
+        "used_wh": round(energy.used_wh, 2),
+        "usable_wh": round(energy.usable_wh, 2),
+        "battery_wh": round(energy.battery_wh, 2),
+        "reserve_wh": round(energy.reserve_wh, 2),
+        "left_share": round(energy.left_share, 4),
     }
 
 

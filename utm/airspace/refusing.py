@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from utm.airspace.answer import relaxation_document
+from utm.airspace.answer import energy_document, relaxation_document
 from utm.airspace.case import Case, Option
 from utm.airspace.changes import later
 from utm.airspace.granting import intent_of
@@ -44,7 +44,8 @@ def refused(case: Case, error: Refusal | CannotFly, departure_s: float, *, wait:
         if waited is not None:
             late = waited.departure_s - plan.earliest_departure_s
             change = Change("delay", f"Departs {late:.0f} s later, when the zone is over.", late)
-            return Decision(plan, intent_of(case, waited), (reason,), change)
+            energy = energy_document(waited.route.energy)
+            return Decision(plan, intent_of(case, waited), (reason,), change, details={"energy": energy})
     nearest = None
     if found.code.startswith("DESTINATION_"):
         nearest = _other_landing(case)

@@ -21,6 +21,7 @@ def decision_said(decision: Decision) -> dict[str, Any]:
         "other_changes": list(details.get("other_changes", ())),
         "reasons": [dataclasses.asdict(reason) for reason in decision.reasons],
         "relaxation": details.get("relaxation"),
+        "energy": details.get("energy"),
         "alternative": None,
     }
     if decision.alternative is not None:
