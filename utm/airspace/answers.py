@@ -13,13 +13,15 @@ from typing import Any
 from utm.airspace import rejudging
 from utm.airspace.admission import decide
 from utm.airspace.documents import parse_plan, parse_zones, plan_document
+from utm.airspace.emergency import closed
 from utm.airspace.fleet import decide_fleet
 from utm.airspace.following import upkeep
 from utm.airspace.journal import Answer, Question, error_said
-from utm.airspace.moving import Move, displaced
+from utm.airspace.moving import Move, displaced, give_way
 from utm.airspace.picture import Effects, View
 from utm.airspace.saying import decision_said
-from utm.airspace.states import moved_to, state_effect
+from utm.airspace.situation import Overlay
+from utm.airspace.states import ASTRAY, moved_to, state_effect
 from utm.airspace.world import World
 from utm.airspace.zones import check_zone
 from utm.core import Report
@@ -166,6 +168,30 @@ def answer_conditions(_world: World, request: Mapping[str, Any], _now_s: float, 
     return Answer(document, Effects(conditions=document))
 
 
+# --- emergencies ---------------------------------------------------------------------------------------------
+
+
+def answer_emergency(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+    """Close zones at once: whoever would fly into them holds."""
+    _check_city(actor_from(request["actor"]), "closing a volume")
+    zones = parse_zones({"type": "FeatureCollection", "features": request["zones"]})
+    for zone in zones:
+        check_zone(zone)
+    found = closed(world.situation(view, now_s), zones)
+    said = {"zones": [zone.id for zone in zones], **found.document()}
+    return Answer(said, Effects(zones=zones, intents=found.holds), result=found)
+
+
+def answer_way(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+    """Give live flights another way, one after the other: those that an emergency has stopped, or keeps down."""
+    _check_city(actor_from(request["actor"]), "giving flights of others another way")
+    intents = [intent for intent in map(view.get, request["intents"]) if intent is not None]
+    situation = world.situation(view, now_s)
+    traffic = Overlay(situation.traffic, without=[one.id for one in intents if one.state not in ASTRAY])
+    moves = give_way(dataclasses.replace(situation, traffic=traffic), intents)
+    return Answer({"moved": [move.document() for move in moves]}, _granting((), moves), result=moves)
+
+
 # --- the map -------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +292,8 @@ _KINDS = {
     "zone-removed": _Kind(answer_zone_removed),
     "conditions": _Kind(answer_conditions),
     "map": _Kind(answer_map, at_once=False),
+    "emergency": _Kind(answer_emergency),
+    "way": _Kind(answer_way, at_once=False),
     "upkeep": _Kind(answer_upkeep),
     "fleet": _Kind(answer_fleet, at_once=False),
 }

@@ -21,6 +21,7 @@ from utm.airspace.answer import RouteAnswer
 from utm.airspace.conditions import conditions_document, keep_values, read_layer
 from utm.airspace.database import Database, Loaded
 from utm.airspace.documents import zone_feature
+from utm.airspace.emergency import Closed
 from utm.airspace.fleet import Fleet
 from utm.airspace.following import FLYING, Followed, Upkeep, last_report, reported, unheard, upkeep
 from utm.airspace.journal import Answer, Journal
@@ -409,8 +410,10 @@ class Airspace:
             reports = {one.id: last_report(kept.get(one.id)) for one in flying}
             heard = {name: report for name, report in reports.items() if report is not None}
             due = upkeep(self._world.situation(view, now_s), view, heard).effects != NOTHING
-        for intent in flying:
-            self._conform(intent, unheard(intent, kept.get(intent.id), now_s), now_s)
+        silent = [(one, unheard(one, kept.get(one.id), now_s)) for one in flying]
+        self._database.put_positions({one.id: followed.document for one, followed in silent if followed.news})
+        for intent, followed in silent:
+            self._conform(intent, followed, now_s)
         if not due:
             return Upkeep()
         request = {"reports": {name: [one.t_s, list(one.enu_m), one.landed] for name, one in heard.items()}}
@@ -418,7 +421,7 @@ class Airspace:
 
     def positions(self) -> dict[str, dict[str, Any]]:
         """The last judged position of each intent that reported one."""
-        return self._database.positions()
+        return {name: one for name, one in self._database.positions().items() if "enu_m" in one}
 
     def _live(self, intent_id: str) -> OperationalIntent:
         """A live intent from the picture, brought up to date; whatever the database says of it otherwise."""
@@ -460,6 +463,22 @@ class Airspace:
     def remove_zone(self, zone_id: str, *, actor: Actor = CITY) -> None:
         """Take a zone out. Raises StateError when there is none of this id."""
         self._ask("zone-removed", zone_id, {"zone": zone_id, "actor": answers.actor_document(actor)})
+
+    def close_volume(self, zones: Sequence[GeoZone], *, actor: Actor = CITY) -> Closed:
+        """An emergency: close zones now. Whoever would fly into them is told to hold before them.
+
+        Those that are touched need a new way then: `make_way`, one after the other.
+
+        Raises:
+            ZoneError: a zone that makes no sense; none is entered.
+        """
+        request = {"zones": [zone_feature(zone) for zone in zones], "actor": answers.actor_document(actor)}
+        return self._ask("emergency", zones[0].id, request).result
+
+    def make_way(self, intent_ids: Sequence[str], *, actor: Actor = CITY) -> tuple[Move, ...]:
+        """Give live flights another way around whatever now stands in it; those that have ended are left out."""
+        request = {"intents": list(intent_ids), "actor": answers.actor_document(actor)}
+        return self._ask("way", intent_ids[0], request).result
 
     def rebase(self, map_version: str | None = None, *, actor: Actor = CITY) -> tuple[Move, ...]:
         """Go on over another version of the map; says what became of the live intents that it touches.

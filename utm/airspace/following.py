@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from utm.airspace.moving import Move, give_way
+from utm.airspace.moving import Move, give_way, renewed
 from utm.airspace.pads import is_no_show, overdue
 from utm.airspace.picture import Effects, View
 from utm.airspace.situation import Overlay, Situation
@@ -128,7 +128,7 @@ def upkeep(situation: Situation, view: View, reports: Mapping[str, Report]) -> U
         elif intent.state in FLYING:
             corridor = overdue(intent, now_s, reports.get(intent.id))
             if corridor is not None:
-                extended.append(next_version(intent, intent.state, corridor=corridor))
+                extended.append(renewed(situation, intent, corridor))
     if not ended and not extended:
         return Upkeep()
     over = {one.id for one in extended}

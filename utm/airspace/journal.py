@@ -134,7 +134,10 @@ class Journal:
         question, answer, judged = proposal.question, proposal.answer, proposal.view
         now = self.picture.tentative()
         if answer is None or judged is None:
-            answer, judged = answered(question, now), now.head
+            try:
+                answer, judged = answered(question, now), now.head
+            except Exception as error:  # noqa: BLE001 - a fault of ours in one answer is no fault of the others
+                return error
         elif judged.seq < now.seq and _touched(answer, now, self.picture.since(judged.seq)):
             return _Touched("")
         draft = Draft(question.at_s, question.kind, question.subject, body_of(question, answer, judged))

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from utm.airspace.admission import decide
+from utm.airspace.granting import granted
 from utm.airspace.inflight import replan_airborne
+from utm.airspace.limits import Certificate, certificate_of
 from utm.airspace.saying import decision_said
 from utm.airspace.situation import REACTION_S, Overlay, Situation
 from utm.airspace.states import ASTRAY, next_version, state_effect
+from utm.core.flown import flown
 from utm.errors import PlanError
-from utm.model import IntentState, OperationalIntent
+from utm.model import Corridor, IntentState, OperationalIntent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,21 @@ class Move:
         said = {"id": self.before.id, "operator": self.before.plan.operator, "kind": self.kind}
         said["sentence"] = self.sentence
         return said | ({"alternative": self.alternative} if self.alternative else {})
+
+
+def renewed(situation: Situation, intent: OperationalIntent, corridor: Corridor) -> OperationalIntent:
+    """The next version of an intent, in another corridor, with the certificate of that.
+
+    A corridor that never leaves its pad, as that of a drone that overran on the ground, has no certificate.
+    """
+    near = tuple(other for other in situation.traffic.near(corridor) if other.id != intent.id)
+    if flown(corridor.centre_line) is None:
+        certificate = Certificate((), {})
+    else:
+        skies = situation.skies.for_aircraft(intent.plan.aircraft)
+        certificate = certificate_of(skies, intent.plan, corridor, situation.zones, near)
+    changed = granted(situation, intent.plan, corridor, near, certificate)
+    return next_version(dataclasses.replace(changed, version=intent.version), intent.state)
 
 
 def give_way(situation: Situation, intents: Iterable[OperationalIntent]) -> tuple[Move, ...]:
@@ -105,14 +123,16 @@ def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
             state=state_effect(withdrawn),
             alternative=said.get("alternative"),
         )
-    granted = decision.intent
-    changed = next_version(dataclasses.replace(granted, version=intent.version), intent.state)
+    changed = next_version(dataclasses.replace(decision.intent, version=intent.version), intent.state)
     what = decision.change.sentence if decision.change else "Flies another way at the same time."
     return Move(intent, "replanned", what, intent=changed)
 
 
 def _in_the_air(situation: Situation, intent: OperationalIntent) -> Move:
-    found = replan_airborne(situation, intent, situation.now_s + REACTION_S)
+    line, from_s = intent.corridor.centre_line, situation.now_s + REACTION_S
+    if (line.at(from_s)[:2] == line.enu_m[-1, :2]).all():
+        return Move(intent, "kept", "It is landing; there is no time left to change that.")
+    found = replan_airborne(situation, intent, from_s)
     if found is None:
         contingent = next_version(intent, IntentState.CONTINGENT)
         return Move(

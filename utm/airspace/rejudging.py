@@ -42,12 +42,17 @@ def by_zones(situation: Situation, zones: Sequence[GeoZone]) -> tuple[Move, ...]
         situation: as it was before, with its traffic.
         zones: those that are entered; they replace zones of the same id.
     """
-    skies = situation.skies
-    boxes = [tuple(box) for box in map(skies.outlines.box_m, zones) if box[0] <= box[2]]
-    found = [one for one in _near(situation, boxes) if _broken(skies, one, zones, situation.now_s, ground=False)]
+    found = touched(situation, zones)
     every = {zone.id: zone for zone in situation.zones} | {zone.id: zone for zone in zones}
     after = dataclasses.replace(situation, zones=tuple(every[name] for name in sorted(every)))
     return _moved(after, found)
+
+
+def touched(situation: Situation, zones: Sequence[GeoZone]) -> tuple[OperationalIntent, ...]:
+    """The live intents, by id, that some zones stand in the way of."""
+    skies = situation.skies
+    boxes = [tuple(box) for box in map(skies.outlines.box_m, zones) if box[0] <= box[2]]
+    return tuple(one for one in _near(situation, boxes) if _broken(skies, one, zones, situation.now_s, ground=False))
 
 
 def by_map(situation: Situation, before: CityMap) -> tuple[Move, ...]:
