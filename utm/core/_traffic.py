@@ -47,8 +47,9 @@ _SINGLE, _LARGEST = 1.2e-7, 3e38
 #: Cells that are looked at together.
 _BATCH = 64
 
-#: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks.
-ENTRIES, ROWS, FREE_ROW, FREE_ROWS, CHUNKS, FREE_CHUNK, FREE_CHUNKS, COUNTS = range(8)
+#: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks; and
+#: a place where what was only asked for is written, so that the compiler asks.
+ENTRIES, ROWS, FREE_ROW, FREE_ROWS, CHUNKS, FREE_CHUNK, FREE_CHUNKS, _ASKED, COUNTS = range(9)
 #: What `put` says.
 DONE, NEEDS_ROWS, NEEDS_CHUNKS = range(3)
 
@@ -74,33 +75,38 @@ def _occupied(t: Any, p: Any, hold: float) -> Any:
 
 
 @kernel
-def _cuts(p: Any, q: Any) -> int:
-    """Into how many parts the boxes of a piece are cut."""
-    longest = max(abs(q[0] - p[0]), abs(q[1] - p[1])) / CUT_M
+def _cuts(places: Any, i: int) -> int:
+    """Into how many parts the boxes of piece i of a line are cut; places (n, 3)."""
+    east, north = places[i + 1, 0] - places[i, 0], places[i + 1, 1] - places[i, 1]
+    longest = max(abs(east), abs(north)) / CUT_M
     return max(math.ceil(longest), 1) if longest < _MOST_CUTS else _MOST_CUTS
 
 
 @kernel
 def _box(
-    t0: float,
-    t1: float,
-    p: Any,
-    q: Any,
+    begin: float,
+    times: Any,
+    places: Any,
+    i: int,
     part: int,
     cuts: int,
     early: float,
     late: float,
     aside: float,
     up: float,
-    box: Any,
+    own: Any,
+    m: int,
 ) -> None:
-    """The box (8,) of a part of a piece: least and greatest seconds, metres east, north, up, with room around it."""
+    """The box own[m] (8,) of a part of piece i of a line: least and greatest seconds, metres east, north, up, with
+    room around it. (Indices, not views, here as elsewhere: views are counted, which takes longer than the rest.)"""
     a, b = part / cuts, (part + 1) / cuts
-    box[0], box[1] = t0 * (1 - a) + t1 * a - early, t0 * (1 - b) + t1 * b + late
+    t0, t1 = begin + times[i], begin + times[i + 1]
+    own[m, 0], own[m, 1] = t0 * (1 - a) + t1 * a - early, t0 * (1 - b) + t1 * b + late
     for c in range(3):
         room = aside if c < 2 else up
-        e, f = p[c] * (1 - a) + q[c] * a, p[c] * (1 - b) + q[c] * b
-        box[2 + 2 * c], box[3 + 2 * c] = min(e, f) - room, max(e, f) + room
+        e = places[i, c] * (1 - a) + places[i + 1, c] * a
+        f = places[i, c] * (1 - b) + places[i + 1, c] * b
+        own[m, 2 + 2 * c], own[m, 3 + 2 * c] = min(e, f) - room, max(e, f) + room
 
 
 @kernel
@@ -141,15 +147,33 @@ def _hash(level: int, east: int, north: int, slot: int) -> int:
 
 
 @kernel
-def _place(box: Any, cell_m: float, slot_s: float) -> Any:
-    """The level and the cell of a box, and its hash."""
-    extent = max(box[3] - box[2], box[5] - box[4])
+def _place(own: Any, m: int, cell_m: float, slot_s: float) -> Any:
+    """The level and the cell of box m, and its hash."""
+    extent = max(own[m, 3] - own[m, 2], own[m, 5] - own[m, 4])
     space = _level(extent, cell_m, _SPACE_LEVELS - 1)
-    time = _level(box[1] - box[0], slot_s, _TIME_LEVELS - 1)
+    time = _level(own[m, 1] - own[m, 0], slot_s, _TIME_LEVELS - 1)
     size, long = _size(space, cell_m, _SPACE_LEVELS - 1), _size(time, slot_s, _TIME_LEVELS - 1)
-    slot, east, north = _cell(box[0], long), _cell(box[2], size), _cell(box[4], size)
+    slot, east, north = _cell(own[m, 0], long), _cell(own[m, 2], size), _cell(own[m, 4], size)
     level = space * _TIME_LEVELS + time
     return level, slot, east, north, _hash(level, east, north, slot)
+
+
+@kernel
+def _enter(own: Any, m: int, cell_m: float, slot_s: float, levels: Any, reaches: Any) -> int:
+    """Count box m in its level; its hash."""
+    level, slot, east, north, code = _place(own, m, cell_m, slot_s)
+    if levels[level, 0] == 0:
+        reaches[level, 0] = reaches[level, 1] = 0.0
+        levels[level, 1] = levels[level, 2] = slot
+        levels[level, 3] = levels[level, 4] = east
+        levels[level, 5] = levels[level, 6] = north
+    levels[level, 0] += 1
+    reaches[level, 0] = max(reaches[level, 0], own[m, 1] - own[m, 0])
+    reaches[level, 1] = max(reaches[level, 1], own[m, 3] - own[m, 2], own[m, 5] - own[m, 4])
+    levels[level, 1], levels[level, 2] = min(levels[level, 1], slot), max(levels[level, 2], slot)
+    levels[level, 3], levels[level, 4] = min(levels[level, 3], east), max(levels[level, 4], east)
+    levels[level, 5], levels[level, 6] = min(levels[level, 5], north), max(levels[level, 6], north)
+    return code
 
 
 @kernel
@@ -206,7 +230,7 @@ def put(
     pieces = len(times) - 1
     parts = 0
     for i in range(pieces):
-        parts += _cuts(places[i], places[i + 1])
+        parts += _cuts(places, i)
     if len(rows) - counts[ROWS] + counts[FREE_ROWS] < (pieces + ROW - 1) // ROW:
         return NEEDS_ROWS
     if len(chunks) - counts[CHUNKS] + counts[FREE_CHUNKS] < parts:
@@ -214,13 +238,14 @@ def put(
     values = (start, half_width, below, above, across, up, tolerance)
     for n in range(7):
         rooms[slot, n] = values[n]
-    numbers[slot, 0] = number
+    numbers[slot, 0], numbers[slot, 1] = number, -1
+    own, codes, of = np.empty((parts, 8)), np.empty(parts, np.int64), np.empty(parts, np.int64)
     aside, rise = half_width + across, max(below, above) + up
     begin = start - epoch
-    box = np.empty(8)
-    before, row = -1, -1
+    m, before, row = 0, -1, -1
     for i in range(pieces):
-        if i % ROW == 0:
+        j = i % ROW
+        if j == 0:
             row = counts[FREE_ROW]
             if row >= 0:
                 counts[FREE_ROW] = rows[row, 1]
@@ -228,42 +253,38 @@ def put(
             else:
                 row = counts[ROWS]
                 counts[ROWS] += 1
-            rows[row, 0], rows[row, 1], rows[row, 2] = slot, -1, 0
+            rows[row, 0], rows[row, 1], rows[row, 2] = slot, -1, min(pieces - i, ROW)
             if before < 0:
                 numbers[slot, 1] = row
             else:
                 rows[before, 1] = row
             before = row
-        j = i % ROW
-        rows[row, 2] = j + 1
         for end in range(2):
             knots[row, j + end, 0] = times[i + end]
             for c in range(3):
                 knots[row, j + end, 1 + c] = places[i + end, c]
-        cuts = _cuts(places[i], places[i + 1])
+        cuts = _cuts(places, i)
         for part in range(cuts):
-            _box(
-                begin + times[i], begin + times[i + 1], places[i], places[i + 1], part, cuts,
-                tolerance, tolerance, aside, rise, box,
-            )  # fmt: skip
-            level, time, east, north, code = _place(box, cell_m, slot_s)
-            chunk, entry = _push(code & (len(head) - 1), counts, head, chunks)
-            chunks[chunk, _PIECE + entry], chunks[chunk, _CODE + entry] = row * ROW + j, code
-            for n in range(0, 8, 2):
-                at = _BOX + 8 * entry + n
-                boxes[chunk, at], boxes[chunk, at + 1] = _outwards(box[n], box[n + 1])
-            counts[ENTRIES] += 1
-            if levels[level, 0] == 0:
-                reaches[level, 0] = reaches[level, 1] = 0.0
-                levels[level, 1] = levels[level, 2] = time
-                levels[level, 3] = levels[level, 4] = east
-                levels[level, 5] = levels[level, 6] = north
-            levels[level, 0] += 1
-            reaches[level, 0] = max(reaches[level, 0], box[1] - box[0])
-            reaches[level, 1] = max(reaches[level, 1], box[3] - box[2], box[5] - box[4])
-            levels[level, 1], levels[level, 2] = min(levels[level, 1], time), max(levels[level, 2], time)
-            levels[level, 3], levels[level, 4] = min(levels[level, 3], east), max(levels[level, 4], east)
-            levels[level, 5], levels[level, 6] = min(levels[level, 5], north), max(levels[level, 6], north)
+            _box(begin, times, places, i, part, cuts, tolerance, tolerance, aside, rise, own, m)
+            codes[m] = _enter(own, m, cell_m, slot_s, levels, reaches)
+            of[m] = row * ROW + j
+            m += 1
+    counts[ENTRIES] += parts
+    # Memory answers ten at once: all buckets, then all chunks, are asked for before the first is needed.
+    asked = 0
+    for m in range(parts):
+        asked ^= head[codes[m] & (len(head) - 1)]
+    for m in range(parts):
+        chunk = head[codes[m] & (len(head) - 1)]
+        if chunk >= 0:
+            asked ^= chunks[chunk, 0] ^ chunks[chunk, 16] ^ chunks[chunk, 32] ^ chunks[chunk, 48]
+    counts[_ASKED] = asked
+    for m in range(parts):
+        chunk, entry = _push(codes[m] & (len(head) - 1), counts, head, chunks)
+        chunks[chunk, _PIECE + entry], chunks[chunk, _CODE + entry] = of[m], codes[m]
+        for n in range(0, 8, 2):
+            at = _BOX + 8 * entry + n
+            boxes[chunk, at], boxes[chunk, at + 1] = _outwards(own[m, n], own[m, n + 1])
     return DONE
 
 
@@ -285,21 +306,29 @@ def drop(
     """Forget the corridor of a slot."""
     begin, tolerance = rooms[slot, 0] - epoch, rooms[slot, 6]
     aside, rise = rooms[slot, 1] + rooms[slot, 4], max(rooms[slot, 2], rooms[slot, 3]) + rooms[slot, 5]
-    box = np.empty(8)
+    own, buckets = np.empty((1, 8)), np.empty(ROW * _MOST_CUTS, np.int64)
     row = numbers[slot, 1]
     while row >= 0:
+        times, places = knots[row, :, 0], knots[row, :, 1:]
+        m, asked = 0, 0
         for j in range(rows[row, 2]):
-            p, q = knots[row, j, 1:], knots[row, j + 1, 1:]
-            cuts = _cuts(p, q)
+            cuts = _cuts(places, j)
             for part in range(cuts):
-                _box(
-                    begin + knots[row, j, 0], begin + knots[row, j + 1, 0], p, q, part, cuts,
-                    tolerance, tolerance, aside, rise, box,
-                )  # fmt: skip
-                level, _, _, _, code = _place(box, cell_m, slot_s)
+                _box(begin, times, places, j, part, cuts, tolerance, tolerance, aside, rise, own, 0)
+                level, _, _, _, code = _place(own, 0, cell_m, slot_s)
                 levels[level, 0] -= 1
-                counts[ENTRIES] -= 1
-                _pull(row * ROW + j, code & (len(head) - 1), counts, head, chunks)
+                buckets[m] = code & (len(head) - 1)
+                asked ^= head[buckets[m]]
+                m += 1
+        counts[ENTRIES] -= m
+        for n in range(m):
+            asked ^= chunks[head[buckets[n]], 0]
+        counts[_ASKED] = asked
+        m = 0
+        for j in range(rows[row, 2]):
+            for _ in range(_cuts(places, j)):
+                _pull(row * ROW + j, buckets[m], counts, head, chunks)
+                m += 1
         onward = rows[row, 1]
         rows[row, 1] = counts[FREE_ROW]
         counts[FREE_ROW] = row
@@ -421,24 +450,20 @@ def gather(
     start, times, places = _occupied(t, p, hold)
     parts = 0
     for i in range(len(times) - 1):
-        parts += _cuts(places[i], places[i + 1])
+        parts += _cuts(places, i)
     own, single, of = np.empty((parts, 8)), np.empty((parts + 1, 8), np.float32), np.empty(parts, np.int64)
     begin = start - epoch
     m = 0
     for i in range(len(times) - 1):
-        cuts = _cuts(places[i], places[i + 1])
+        cuts = _cuts(places, i)
         for part in range(cuts):
-            box = own[m]
-            _box(
-                begin + times[i], begin + times[i + 1], places[i], places[i + 1], part, cuts,
-                tolerance, tolerance + later, aside, rise, box,
-            )  # fmt: skip
+            _box(begin, times, places, i, part, cuts, tolerance, tolerance + later, aside, rise, own, m)
             for n in range(0, 8, 2):
                 # Seconds count from the epoch, but were rounded as Unix time.
-                far = max(abs(box[n]), abs(box[n + 1])) + (abs(start) if n == 0 else 0.0)
-                box[n] -= _SLACK + far * _SLACK_SHARE
-                box[n + 1] += _SLACK + far * _SLACK_SHARE
-                single[m, n], single[m, n + 1] = _outwards(box[n], box[n + 1])
+                far = max(abs(own[m, n]), abs(own[m, n + 1])) + (abs(start) if n == 0 else 0.0)
+                own[m, n] -= _SLACK + far * _SLACK_SHARE
+                own[m, n + 1] += _SLACK + far * _SLACK_SHARE
+                single[m, n], single[m, n + 1] = _outwards(own[m, n], own[m, n + 1])
             of[m] = i
             m += 1
     for n in range(0, 8, 2):  # last, the box around all of them
@@ -602,7 +627,7 @@ def met(
     The arguments are those of `utm.core.conflict.sifted`; nothing depends on what else is stored.
     """
     out, count = np.empty(len(found), np.int64), 0
-    a, b = np.empty(8), np.empty(8)
+    a, b = np.empty((1, 8)), np.empty((1, 8))
     for f in range(len(found)):
         row = found[f, 0]
         slot = rows[row, 0]
@@ -631,24 +656,32 @@ def _boxes_meet(
     b: Any,
 ) -> bool:
     """Whether, among some pieces of a corridor and of a row of knots (n, 4), two parts have boxes that near."""
+    others, spots = knots[:, 0], knots[:, 1:]
     for i in range(pieces[1], pieces[2] + 1):
-        cuts = _cuts(places[i], places[i + 1])
+        cuts = _cuts(places, i)
         for part in range(cuts):
-            _box(
-                offset + times[i], offset + times[i + 1], places[i], places[i + 1], part, cuts,
-                early, late, wide, high, a,
-            )  # fmt: skip
+            _box(offset, times, places, i, part, cuts, early, late, wide, high, a, 0)
             for j in range(pieces[3], pieces[4] + 1):
-                q0, q1 = knots[j, 1:], knots[j + 1, 1:]
-                if a[1] < knots[j, 0] or knots[j + 1, 0] < a[0]:
+                if a[0, 1] < others[j] or others[j + 1] < a[0, 0]:
                     continue
-                others = _cuts(q0, q1)
-                for other in range(others):
-                    _box(knots[j, 0], knots[j + 1, 0], q0, q1, other, others, 0.0, 0.0, 0.0, 0.0, b)
-                    if a[0] <= b[1] and b[0] <= a[1] and a[6] <= b[7] and b[6] <= a[7]:
-                        east = max(b[2] - a[3], a[2] - b[3]) + wide
-                        north = max(b[4] - a[5], a[4] - b[5]) + wide
-                        east, north = max(east, 0.0), max(north, 0.0)
-                        if east * east + north * north <= wide * wide:
-                            return True
+                pieces_of = _cuts(spots, j)
+                for n in range(pieces_of):
+                    _box(0.0, others, spots, j, n, pieces_of, 0.0, 0.0, 0.0, 0.0, b, 0)
+                    if (
+                        a[0, 0] <= b[0, 1]
+                        and b[0, 0] <= a[0, 1]
+                        and a[0, 6] <= b[0, 7]
+                        and b[0, 6] <= a[0, 7]
+                        and _within(a, b, wide)
+                    ):
+                        return True
     return False
+
+
+@kernel
+def _within(a: Any, b: Any, wide: float) -> bool:
+    """Whether two boxes, of which a has been made wider by some metres, are that near horizontally."""
+    east = max(b[0, 2] - a[0, 3], a[0, 2] - b[0, 3]) + wide
+    north = max(b[0, 4] - a[0, 5], a[0, 4] - b[0, 5]) + wide
+    east, north = max(east, 0.0), max(north, 0.0)
+    return east * east + north * north <= wide * wide
