@@ -296,7 +296,7 @@ class Airspace:
         """
         self._journal.follow()
         with self._journal.picture.view() as view:
-            skies, every = self._world.skies(view.map_version), view.zones
+            skies, every = self._world.skies(view.map_version).for_aircraft(plan.aircraft), view.zones
             conditions = self._world.conditions(view.conditions)
         places = resolve(skies.city_map, plan)
         # Every zone that could be in force while it flies.

@@ -106,7 +106,7 @@ def _moved(situation: Situation, intent: OperationalIntent) -> Move:
 
 def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
     try:
-        decision = decide(situation, intent.plan)
+        decision = decide(situation, intent.plan, again=True)
     except PlanError as error:
         decision = None
         said: Mapping[str, Any] = {}
