@@ -55,7 +55,6 @@ def intent(
         version=1,
         ovn="ovn",
         corridor=Corridor(line, half_width_m, half_height_m, half_height_m, time_tolerance_s),
-        volumes=(),
         map_version="none",
         zones=(),
         neighbours=(),

@@ -85,7 +85,6 @@ def make_flight(town: CityMap) -> MakeFlight:
             version=3,
             ovn="ovn",
             corridor=Corridor(line, 25.0, 10.0, 10.0, 10.0),
-            volumes=(),
             map_version=town.version,
             zones=("school@0123456789ab",),
             neighbours=(),
