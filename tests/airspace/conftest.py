@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from tests.airspace.postgres import database_url, postgresql  # noqa: F401 (fixtures)
+from tests.airspace.postgres import database_url, postgresql, postgresql_server  # noqa: F401 (fixtures)
 from utm.airspace import Airspace
 from utm.mapping import CityMap
 from utm.mapping.ingest import build_map

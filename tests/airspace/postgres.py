@@ -52,6 +52,7 @@ class Server:
         self._owner = "postgres" if self._user else pwd.getpwuid(os.geteuid()).pw_name
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._given_back: list[str] = []
         if self._user:
             shutil.chown(folder, "postgres", "postgres")
         # No database in it is worth a sync before there is one
@@ -64,7 +65,9 @@ class Server:
         assert ended.returncode == 0, f"{program} failed: {ended.stderr}"
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it where it does not run, and return when it answers."""
+        if self._process is not None:
+            return
         command = [
             str(programs() / "postgres"),
             "-D",
@@ -96,10 +99,23 @@ class Server:
         return f"postgresql+psycopg://{self._owner}@/{name}?host={self._folder}"
 
     def fresh(self) -> str:
-        """The URL of a new, empty database."""
+        """The URL of an empty database."""
+        if self._given_back:
+            return self._given_back.pop()
         name = f"airspace{next(self._numbers)}"
         self._run("createdb", f"--host={self._folder}", f"--username={self._owner}", name)
         return self.url(name)
+
+    def give_back(self, url: str) -> None:
+        """Empty a database for the next: a new one costs the disk 300 files."""
+        import psycopg
+
+        name = url.partition("@/")[2].partition("?")[0]
+        with psycopg.connect(host=str(self._folder), dbname=name, user=self._owner, autocommit=True) as connection:
+            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            connection.execute(f"SELECT pg_terminate_backend(pid) {others}")
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        self._given_back.append(url)
 
 
 @contextlib.contextmanager
@@ -117,20 +133,30 @@ def server() -> Iterator[Server]:
         yield made
     finally:
         if made is not None:
-            made.stop()
+            made.stop(crash=True)  # in order it would first sync every database that is thrown away here
         shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Callable[[], str]]:
-    """A function that makes a fresh database and returns its URL."""
+def postgresql_server() -> Iterator[Server]:
+    """The server of the session."""
     with server() as running:
-        yield running.fresh
+        yield running
+
+
+@pytest.fixture
+def postgresql(postgresql_server: Server) -> Callable[[], str]:
+    """A function that makes a fresh database and returns its URL."""
+    return postgresql_server.fresh
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty place for an airspace, in each store in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'airspace.db'}"
-    return request.getfixturevalue("postgresql")()
+        yield f"sqlite:///{tmp_path / 'airspace.db'}"
+        return
+    running = request.getfixturevalue("postgresql_server")
+    url = running.fresh()
+    yield url
+    running.give_back(url)

@@ -272,7 +272,7 @@ class Writing:
         return entry
 
     def flush(self, put: Any) -> None:
-        """Write what was appended, in bulk. ``put`` inserts or replaces rows: the one statement that differs."""
+        """Write what was appended since the last time, in bulk. ``put`` inserts rows or replaces them."""
         if not self._entries:
             return
         run = self._connection.execute
@@ -293,6 +293,8 @@ class Writing:
         if self._meta:
             put(self._connection, tables.meta, [{"key": key, "value": value} for key, value in self._meta.items()])
         run(tables.head.update().where(tables.head.c.id == 1).values(**_columns(self.head)))
+        for written in (self._entries, self._intents, self._states, self._zones, self._meta):
+            written.clear()
 
 
 #: Rows of ``meta`` that follow the log; the others are the settings.

@@ -82,15 +82,19 @@ class _Dialect:
             try:
                 yield connection
             except BaseException:
-                # A connection that is gone has nothing to roll back, and why it went is the error to tell
-                with contextlib.suppress(sql.exc.SQLAlchemyError):
+                try:
                     transaction.rollback()
+                except sql.exc.SQLAlchemyError:  # it is gone, and why the block failed is what is to be told
+                    connection.invalidate()
                 raise
             try:
                 transaction.commit()
-            except sql.exc.SQLAlchemyError as error:
+            except BaseException as error:
+                connection.invalidate()  # or the next to use it may find itself within this transaction
+                if not isinstance(error, sql.exc.SQLAlchemyError):
+                    raise
                 raise StoreError(
-                    f"the database {self.name} failed while it recorded: {_line(error.orig or error)}; "
+                    f"the database {self.name} failed while it recorded: {_line(getattr(error, 'orig', error))}; "
                     "only the log can tell whether it did"
                 ) from error
 

@@ -211,7 +211,7 @@ def seal(previous: Head, draft: Draft, key: SigningKey) -> Entry:
         # PostgreSQL keeps no NUL in a text, and half a surrogate pair has no UTF-8
         if not isinstance(word, str) or "\0" in word or any("\ud800" <= sign <= "\udfff" for sign in word):
             raise ValueError(f"kind and subject of an entry are text without NUL and lone surrogates, not {word!r}")
-    seq, at_s = previous.seq + 1, float(draft.at_s)
+    seq, at_s = previous.seq + 1, float(draft.at_s) + 0.0  # SQLite keeps no sign of -0.0, and the sum has none
     digest = _digest(seq, at_s, draft.kind, draft.subject, text, previous.digest)
     return Entry(seq, at_s, draft.kind, draft.subject, text, previous.digest, digest, key.sign(digest))
 
