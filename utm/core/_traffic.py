@@ -501,7 +501,7 @@ def _search(
         if levels[level, 0] == 0:
             continue
         if _cells(own, level, cell_m, slot_s, levels, reaches, ranges) > counts[ENTRIES] + 64:
-            return _look_at_all(single, of, head, chunks, boxes, found, table)
+            return _look_at_all(single, of, head, chunks, boxes, found, count, table)
         for m in range(parts):
             for east in range(ranges[m, 2], ranges[m, 3] + 1):
                 for north in range(ranges[m, 4], ranges[m, 5] + 1):
@@ -574,9 +574,9 @@ def _cells(own: Any, level: int, cell_m: float, slot_s: float, levels: Any, reac
 
 
 @kernel
-def _look_at_all(single: Any, of: Any, head: Any, chunks: Any, boxes: Any, found: Any, table: Any) -> int:
+def _look_at_all(single: Any, of: Any, head: Any, chunks: Any, boxes: Any, found: Any, count: int, table: Any) -> int:
     """The same as `_search`, by looking at every entry: for questions of more cells than there are entries."""
-    parts, count = len(of), 0
+    parts = len(of)
     for bucket in range(len(head)):
         chunk = head[bucket]
         while chunk >= 0:

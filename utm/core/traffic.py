@@ -147,7 +147,7 @@ class Traffic:
                 chunks[: len(self._chunks)] = self._chunks
                 self._chunks, self._boxes = chunks, chunks.view(np.float32)
         self._slots[number] = slot
-        if self._counts[CHUNKS] - self._counts[FREE_CHUNKS] > len(self._head):
+        if 8 * (self._counts[CHUNKS] - self._counts[FREE_CHUNKS]) > 7 * len(self._head):
             self._spread()
 
     def remove(self, number: int) -> None:
@@ -244,8 +244,9 @@ class Traffic:
         )
 
     def _spread(self) -> None:
-        """Twice as many buckets."""
-        head, chunks = np.full(2 * len(self._head), -1, np.int32), _chunks(len(self._chunks))
+        """Twice as many buckets. Each old one may end with a chunk half empty in both that it becomes."""
+        most = int(self._counts[CHUNKS] - self._counts[FREE_CHUNKS]) + len(self._head)
+        head, chunks = np.full(2 * len(self._head), -1, np.int32), _chunks(max(len(self._chunks), most))
         spread(self._counts, self._head, self._chunks, head, chunks)
         self._head, self._chunks, self._boxes = head, chunks, chunks.view(np.float32)
 
