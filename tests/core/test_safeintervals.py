@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles.safeintervals import Oracle, World
-from utm.core.conflict import in_conflict
-from utm.core.safeintervals import SafeIntervalPlanner, TimedPath
+from utm.core._safeintervals import moving
+from utm.core.conflict import MARGIN_M, MARGIN_S, forbidden_delays, in_conflict
+from utm.core.safeintervals import STEPS, SafeIntervalPlanner, TimedPath
 from utm.errors import NoPath
 from utm.model import Trajectory
 
@@ -175,6 +176,60 @@ def test_pads_are_free_for_the_hold_before_and_after(hover):
     assert found.arrival_s >= NOW + 12
 
 
+@pytest.mark.nojit
+@pytest.mark.parametrize("hover", [True, False])
+def test_what_is_released_is_forgotten_and_what_is_dearer_is_flown_around(hover):
+    factor = np.ones((5, 3, 1))
+    factor[2, 1] = 3.0
+    w = world(np.zeros((5, 3, 1)), hover=hover, factor=factor)
+    planner = planner_of(w)
+    alone = planner.path((0, 1, 0), (4, 1, 0), NOW, NOW + 60)
+    assert alone.cost == pytest.approx(6.0, abs=1e-4)  # straight on: the way around takes longer
+    planner.reserve(5, line(w, (-9, 2.5, 1.5, 0.5), (4, 2.5, 1.5, 0.5)), 8.0, 4.0)
+    late = planner.path((0, 1, 0), (4, 1, 0), NOW, NOW + 60)
+    assert late.arrival_s > alone.arrival_s
+    assert 5 in planner
+    assert len(planner) == 1
+    planner.release(5)
+    assert len(planner) == 0
+    again = planner.path((0, 1, 0), (4, 1, 0), NOW, NOW + 60)
+    assert (again.cells == alone.cells).all()
+    assert (again.leave_s == alone.leave_s).all()
+
+
+@pytest.mark.parametrize("hover", [True, False])
+@pytest.mark.parametrize("stop_s", [0.0, 2.0])
+def test_answers_depend_on_the_reservations_alone(hover, stop_s):
+    """Whatever came and went before, and whatever was asked: the same as of a planner that is new. The volume has many
+    bricks, and the searches outgrow their first tables."""
+    rng = np.random.default_rng(11)
+    w = world(rng.random((23, 19, 5)) < 0.15, hover=hover, stop_s=stop_s)
+    old, lines = planner_of(w), {}
+    for number in range(60):
+        crowd = random_world(rng, w.blocked.shape, hover, stop_s, False).reservations
+        lines[number] = (crowd[0][0].delayed(rng.uniform(0, 30)), *crowd[0][1:])
+        old.reserve(number, *lines[number])
+        if number % 3 == 2:
+            gone = int(rng.choice(list(lines)))
+            old.release(gone)
+            del lines[gone]
+        if number % 10 != 9:
+            continue
+        w.reservations = list(lines.values())
+        new = planner_of(w)
+        for _ in range(5):
+            start, goal = asked(rng, w)
+            try:
+                found = old.path(start, goal, NOW, NOW + 120)
+            except NoPath:
+                with pytest.raises(NoPath):
+                    new.path(start, goal, NOW, NOW + 120)
+                continue
+            other = new.path(start, goal, NOW, NOW + 120)
+            check(w, found, start, goal, 0.0)
+            assert (found.arrival_s, found.cost) == (other.arrival_s, other.cost)
+
+
 def random_world(rng: np.random.Generator, shape, hover, stop_s, weighed) -> World:
     blocked = rng.random(shape) < rng.choice([0.0, 0.2, 0.4])
     factor = rng.integers(1, 3, shape).astype(float) if weighed else None
@@ -223,3 +278,102 @@ def test_arrival_and_cost_are_those_of_the_oracle(seed, shape, hover, stop_s, we
     question = asked(rng, w)
     if question:
         agree(w, *question, within=14.0, hold=hold)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_crowded_volume_agrees_with_the_oracle(seed):
+    """Far more voxels than moves of the search beside the way, many others, and neighbours it never looks at."""
+    rng = np.random.default_rng([seed, 3])
+    w = world(rng.random((11, 5, 2)) < 0.2, hover=seed % 2 == 0, stop_s=2.0 * (seed % 3 == 0))
+    for _ in range(7):
+        w.reservations.append(random_world(rng, w.blocked.shape, True, 0.0, False).reservations[0])
+    free = np.argwhere(~w.blocked)
+    agree(w, tuple(free[0].tolist()), tuple(free[-1].tolist()), within=25.0)
+
+
+def crossing(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    """Ends of a move, and of a piece of a reservation with its seconds: level, vertical, sloping, resting, parallel."""
+    move = STEPS[rng.integers(len(STEPS))] * 10.0
+    one = rng.uniform(-15, 15, 3)
+    along = rng.choice([0.0, 1.0, -1.0]) * move if rng.random() < 0.3 else rng.uniform(-40, 40, 3)
+    if rng.random() < 0.4:
+        along[2] = 0.0
+    if rng.random() < 0.2:
+        along[:2] = 0.0
+    return move, np.array([one, one + along]), rng.uniform(0.1, 9.0), rng.choice([4.0, 10.0, 25.0], 2)
+
+
+@settings(max_examples=600, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_forbidden_beginnings_of_a_move_are_those_of_the_conflict_room(seed):
+    move, ends, seconds, (horizontal, vertical) = crossing(np.random.default_rng(seed))
+    piece = np.array([0.0, seconds, *ends[0], *(ends[1] - ends[0]) / seconds, horizontal, vertical, 0.0])
+    low, high = moving(0.0, 0.0, 0.0, *move.tolist(), 1.0, piece, np.zeros((16, 2)), np.zeros((16, 2)))
+    flown = Trajectory([0.0, 1.0], [np.zeros(3), move])
+    theirs = Trajectory([0.0, seconds], ends)
+    # The conflict room takes limits a micrometre larger, and forbidden times two microseconds wider.
+    expected = forbidden_delays(theirs, flown, horizontal - MARGIN_M, vertical - MARGIN_M)
+    assert len(expected) == (low <= high)
+    if len(expected):
+        assert (low, high) == pytest.approx((expected[0, 0] + MARGIN_S, expected[0, 1] - MARGIN_S), abs=1e-6)
+
+
+@pytest.mark.nojit
+def test_a_way_of_one_kind_is_given_as_corners_with_waits():
+    w = world(np.zeros((4, 1, 3)), stop_s=2.0)
+    found = planner_of(w).path((0, 0, 0), (3, 0, 2), NOW, NOW + 60)
+    points, waits = found.corners()
+    assert (points - w.origin_m).tolist() in (
+        [[5, 5, 5], [5, 5, 25], [35, 5, 25]],
+        [[5, 5, 5], [35, 5, 5], [35, 5, 25]],
+    )
+    assert waits.tolist() == pytest.approx([0, 2, 0], abs=1e-5)
+    assert len(found.trajectory().t_s) == 4  # two legs and the stop between them
+
+
+@pytest.mark.nojit
+def test_what_cannot_be_asked_is_refused():
+    blocked = np.zeros((4, 4, 2), bool)
+    blocked[3, 3] = True
+    speeds = {"cruise_m_s": 10.0, "climb_m_s": 3.0, "descent_m_s": 2.0}
+    planner = SafeIntervalPlanner(blocked, 8.0, **speeds)
+    flight = Trajectory([0.0, 1.0], [[0.0, 0.0, 0.0], [8.0, 0.0, 0.0]])
+    for bad, match in (
+        ({"blocked": blocked.astype(int)}, "boolean"),
+        ({"cell_m": 0.0}, "cell_m"),
+        ({"climb_m_s": math.nan}, "climb_m_s"),
+        ({"stop_s": -1.0}, "stop_s"),
+        ({"cruise_m_s": 1e5}, "too short"),
+        ({"cruise_m_s": 1e-9}, "not one of a flight"),
+        ({"factor": np.full((4, 4, 2), 0.5)}, "between 1 and"),
+        ({"factor": np.ones((4, 4))}, "shape"),
+        ({"origin_m": (0, 0)}, "origin_m"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            SafeIntervalPlanner(**({"blocked": blocked, "cell_m": 8.0} | speeds | bad))
+    for limits, match in (
+        ((0.0, 4.0), "horizontal_m"), ((10.0, math.inf), "vertical_m"), ((10.0, 4.0, -1.0), "tolerance_s"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=match):
+            planner.reserve(0, flight, *limits)
+    with pytest.raises(ValueError, match="within"):
+        planner.reserve(0, flight.delayed(1e11), 10.0, 4.0)
+    planner.reserve(0, flight, 10.0, 4.0)
+    with pytest.raises(ValueError, match="release it first"):
+        planner.reserve(0, flight, 10.0, 4.0)
+    with pytest.raises(KeyError):
+        planner.release(1)
+    with pytest.raises(NoPath, match="blocked"):
+        planner.path((0, 0, 0), (3, 3, 1), 0.0, 60.0)
+    with pytest.raises(NoPath, match="no way"):
+        planner.path((0, 0, 0), (3, 2, 1), 0.0, 1.0)
+    for question, match in (
+        (((0, 0, 0), (0, 0, 0), 0.0, 60.0), "same voxel"),
+        (((0, 0, 0), (4, 0, 0), 0.0, 60.0), "outside"),
+        (((0, 0, 0), (1, 0, 0), math.nan, 60.0), "earliest_s"),
+        (((0, 0, 0), (1, 0, 0), 0.0, math.inf), "latest_s"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            planner.path(*question)
+    with pytest.raises(ValueError, match="hold_s"):
+        planner.path((0, 0, 0), (1, 0, 0), 0.0, 60.0, hold_s=-1.0)

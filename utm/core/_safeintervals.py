@@ -31,12 +31,15 @@ MOVES = 10
 _STOP = _START = MOVES
 
 # Columns of the tables of one query, and of a piece of a reservation.
-_BASE, _COUNT, _HOT, _HOTS, _VOXEL, _H = range(6)  # _H and _H + 1: to the goal, by mode
+# _OUT: least ticks from the start, seen from above all; _H and _H + 1: from here to the goal, by mode, or -1.
+_BASE, _COUNT, _HOT, _HOTS, _VOXEL, _OUT, _H = range(7)
 _FROM, _TO, _BEST, _SLOT, _MODE = range(5)
 _STATE, _LOW, _HIGH, _COST, _PARENT, _MOVE = range(6)
 _T0, _SPAN, _P, _W, _ROOM, _TOL = 0, 1, 2, 5, 8, 10  # _P, _W three, _ROOM two columns
-#: How many labels, states, slots, hot pieces, covered spans and entries of each queue are in use.
-_LABELS, _STATES, _SLOTS, _HOT_USED, _SPANS, _HEAP, _STACK, _RHEAP, _RSTACK, _RNOW = range(10)
+# Counts: labels, states, slots, hot pieces, covered spans and entries of each queue in use; of the search backwards,
+# how far it has come (ticks) and how many voxels it has looked around from.
+COUNTS = 11
+_LABELS, _STATES, _SLOTS, _HOT_USED, _SPANS, _HEAP, _STACK, _RHEAP, _RSTACK, _RNOW, BACKWARDS = range(COUNTS)
 
 
 @kernel
@@ -213,22 +216,24 @@ def _estimate(dx: int, dy: int, dz: int, ticks: Any) -> int:
 
 
 @kernel
-def to_goal(voxel: int, mode: int, start: int, stamp: int, grid: Any, back: Any, counts: Any) -> int:
-    """Least ticks from a voxel and mode to the goal where nobody else flies; NEVER where there is no way; -1
-    where a queue is full.
+def to_goal(voxel: int, mode: int, start: int, stamp: int, enough: int, grid: Any, back: Any, counts: Any) -> int:
+    """Least ticks from a voxel and mode to the goal where nobody else flies; NEVER where there is no way; -1 where a
+    queue is full; -2 where it is not known yet, but every way through this voxel from start to goal takes ``enough``.
 
     A search from the goal towards the start, taken up again whenever a farther voxel is asked for (reverse resumable
     A*; Silver, 2005). back: words (stamp, ticks, closed), and its queues.
     """
-    permitted, offsets, ticks, opposite, size, modes = grid
+    permitted, offsets, ticks, opposite, size, modes, moves = grid
     words, keys, values, stack = back
     wanted = voxel * modes + mode
-    yz, nz = size[1] * size[2], size[2]
-    sx, sy, sz = start // yz, start // nz % size[1], start % nz
+    yz, ny, nz = size[1] * size[2], size[1], size[2]
+    sx, sy, sz = start // yz, start // nz % ny, start % nz
     while True:
         word = words[wanted]
         if word >> 44 == stamp and word & 1:
             return (word >> 1) & ((1 << 43) - 1)
+        if counts[_RNOW] >= enough:
+            return -2
         if max(counts[_RSTACK], counts[_RHEAP]) + 2 * MOVES >= len(stack):
             return -1
         if counts[_RSTACK] > 0:
@@ -242,15 +247,18 @@ def to_goal(voxel: int, mode: int, start: int, stamp: int, grid: Any, back: Any,
         if word & 1:
             continue
         words[node] = word | 1
+        counts[BACKWARDS] += 1
         gone = (word >> 1) & ((1 << 43) - 1)
         here, mode = (node, 0) if modes == 1 else (node >> 1, node & 1)
         first = LEVEL if modes == 2 and mode == 1 else 0
         last = LEVEL if modes == 2 and mode == 0 else MOVES
+        rows = here // nz
+        dx, dy, dz = rows // ny - sx, rows % ny - sy, here - rows * nz - sz
         for e in range(first, last):
             if not permitted[here] >> opposite[e] & 1:
                 continue
             far = here - offsets[e]
-            estimate = _estimate(far // yz - sx, far // nz % size[1] - sy, far % nz - sz, ticks)
+            estimate = _estimate(dx - moves[e, 0], dy - moves[e, 1], dz - moves[e, 2], ticks)
             for other in range(modes):
                 there, onward = far * modes + other, gone + ticks[e] + (ticks[_STOP] if other != mode else 0)
                 word = words[there]
@@ -263,6 +271,21 @@ def to_goal(voxel: int, mode: int, start: int, stamp: int, grid: Any, back: Any,
                     counts[_RSTACK] += 1
                 else:
                     counts[_RHEAP] = push(keys, values, counts[_RHEAP], key, there)
+
+
+@kernel
+def remaining(slot: int, mode: int, stamp: int, grid: Any, back: Any, tables: Any, counts: Any) -> int:
+    """Ticks from a slot to the goal at least: exact where the search backwards has come by, else what follows from how
+    far it has come (every way through a voxel that it has not closed takes at least as long as all that it has)."""
+    slots = tables[1]
+    known = slots[slot, _H + mode]
+    if known >= 0:
+        return known
+    word = back[0][slots[slot, _VOXEL] * grid[5] + mode]
+    if word >> 44 == stamp and word & 1:
+        slots[slot, _H + mode] = (word >> 1) & ((1 << 43) - 1)
+        return slots[slot, _H + mode]
+    return max(counts[_RNOW] - slots[slot, _OUT], 0)
 
 
 @kernel
@@ -287,6 +310,9 @@ def touch(
     origin, cell, size = geometry[0], geometry[1], grid[4]
     i, j, k = voxel // (size[1] * size[2]), voxel // size[2] % size[1], voxel % size[2]
     x, y, z = origin[0] + (i + 0.5) * cell, origin[1] + (j + 0.5) * cell, origin[2] + (k + 0.5) * cell
+    si, sj, sk = start // (size[1] * size[2]), start // size[2] % size[1], start % size[2]
+    out = _estimate(i - si, j - sj, k - sk, grid[2])
+    soonest = float(span[0] + out)  # nobody is here before
     hot = counts[_HOT_USED]
     used = hot
     entry = heads[((i // bricks[0]) * bricks[4] + j // bricks[1]) * bricks[5] + k // bricks[2]]
@@ -294,11 +320,13 @@ def touch(
         number = entries[entry, 0]
         entry = entries[entry, 1]
         piece = pieces[number]
+        if (piece[_T0] + piece[_SPAN] + piece[_TOL]) * TICKS_PER_S + _WIDER < soonest:
+            continue
         low, high = resting(x, y, z, piece, piece[_ROOM] + 1.4143 * cell, piece[_ROOM + 1] + 1.0001 * cell)
         if low > high + _HAIR_S:
             continue
         begin, end = ticks_around(low, high, piece)
-        if end < span[0] or begin > span[1]:
+        if end < soonest or begin > span[1]:
             continue
         if used == len(hots):
             return -1
@@ -334,10 +362,9 @@ def touch(
     counts[_HOT_USED] = used
     slots[slot, _BASE], slots[slot, _COUNT], slots[slot, _VOXEL] = base, count, voxel
     slots[slot, _HOT], slots[slot, _HOTS] = hot, used - hot
+    slots[slot, _OUT] = out
     for mode in range(modes):
-        slots[slot, _H + mode] = to_goal(voxel, mode, start, stamp, grid, back, counts)
-        if slots[slot, _H + mode] < 0:
-            return -1
+        slots[slot, _H + mode] = -1
     slot_of[voxel] = (stamp << 32) | slot
     return slot
 
@@ -411,7 +438,7 @@ def free_until(first: int, last: int, slot: int, move: int, grid: Any, geometry:
 def cover(state: int, low: int, high: int, tables: Any, counts: Any, gaps: Any) -> int:
     """Mark the times [low, high] of a state as reached; returns how many gaps of them (k, 2) were not. -1: full.
 
-    The spans of a state are a chain in order, none touching another's ticks.
+    The spans of a state are a chain in order, with ticks between them that were not reached.
     """
     states, spans = tables[2], tables[5]
     found = 0
@@ -423,16 +450,22 @@ def cover(state: int, low: int, high: int, tables: Any, counts: Any, gaps: Any) 
         if low <= end:
             if counts[_SPANS] == len(spans) or found == len(gaps):
                 return -1
-            fresh = counts[_SPANS]
-            counts[_SPANS] += 1
-            spans[fresh, 0], spans[fresh, 1], spans[fresh, 2] = low, end, here
-            if before >= 0:
-                spans[before, 2] = fresh
-            else:
-                states[state, _BEST] = fresh
-            before = fresh
             gaps[found, 0], gaps[found, 1] = low, end
             found += 1
+            if before >= 0 and spans[before, 1] == low - 1:
+                spans[before, 1] = end
+            else:
+                fresh = counts[_SPANS]
+                counts[_SPANS] += 1
+                spans[fresh, 0], spans[fresh, 1], spans[fresh, 2] = low, end, here
+                if before >= 0:
+                    spans[before, 2] = fresh
+                else:
+                    states[state, _BEST] = fresh
+                before = fresh
+            if here >= 0 and spans[here, 0] == end + 1:
+                spans[before, 1], spans[before, 2] = spans[here, 1], spans[here, 2]
+                here = before
         if here < 0:
             break
         low = spans[here, 1] + 1
@@ -456,7 +489,9 @@ def add(
     state: int, low: int, high: int, cost: int, parent: int, move: int, key: int, now: int, tables: Any, queue: Any,
     counts: Any,
 ) -> bool:  # fmt: skip
-    """A new label in the queue: on the stack where its key is not above the present one. Whether there was room."""
+    """A new label in the queue: on the stack where its key is not above the present one, and no lower than the truth.
+    Whether there was room."""
+    slots, states = tables[1], tables[2]
     labels, (keys, values, stack) = tables[4], queue
     fresh = counts[_LABELS]
     if fresh == len(labels):
@@ -464,7 +499,7 @@ def add(
     counts[_LABELS] += 1
     labels[fresh, _STATE], labels[fresh, _LOW], labels[fresh, _HIGH] = state, low, high
     labels[fresh, _COST], labels[fresh, _PARENT], labels[fresh, _MOVE] = cost, parent, move
-    if key <= now:
+    if key <= now and slots[states[state, _SLOT], _H + states[state, _MODE]] >= 0:
         stack[counts[_STACK]] = fresh
         counts[_STACK] += 1
     else:
@@ -507,7 +542,9 @@ def explore(
     now = np.int64(-NEVER)
     for k in range(slots[slot, _COUNT] * modes):
         state = slots[slot, _BASE] + k
-        h = slots[slot, _H + states[state, _MODE]]
+        h = to_goal(start, states[state, _MODE], start, stamp, np.int64(NEVER), grid, back, counts)
+        if h < 0:
+            return FULL, -1, np.int64(-1), expansions
         low = max(states[state, _FROM] + hold, earliest)
         high = min(states[state, _TO], latest)
         if low > high or h == NEVER:
@@ -537,6 +574,25 @@ def explore(
             labels[label, _HIGH],
             labels[label, _COST],
         )
+        slot, mode = states[state, _SLOT], states[state, _MODE]
+        h = slots[slot, _H + mode]
+        if h < 0:
+            enough = now + 1 - (cost if by_cost else first) + slots[slot, _OUT]
+            h = to_goal(slots[slot, _VOXEL], mode, start, stamp, enough, grid, back, counts)
+            if h == -1:
+                return FULL, -1, np.int64(-1), expansions
+            if h >= 0:
+                slots[slot, _H + mode] = h
+            else:
+                h = remaining(slot, mode, stamp, grid, back, tables, counts)
+        if h == NEVER:
+            continue
+        # The estimate was lower when the label was made: its turn comes later.
+        key = cost + h if by_cost else arrival(first + h, goal_slot, hold, modes, tables)
+        if key > now:
+            if (by_cost and first + h <= known) or (not by_cost and key <= latest):
+                counts[_HEAP] = push(keys, values, counts[_HEAP], key, label)
+            continue
         parts = 1
         gaps[0, 0], gaps[0, 1] = first, last
         if hover:
@@ -547,7 +603,6 @@ def explore(
             parts = cover(state, first, last, tables, counts, gaps)
             if parts < 0:
                 return FULL, -1, np.int64(-1), expansions
-        slot, mode = states[state, _SLOT], states[state, _MODE]
         if slot == goal_slot:
             for n in range(parts):
                 if gaps[n, 0] + hold <= states[state, _TO]:
@@ -565,7 +620,7 @@ def explore(
                 if there < 0:
                     return FULL, -1, np.int64(-1), expansions
                 onward = 1 if modes == 2 and e >= LEVEL else 0
-                h = slots[there, _H + onward]
+                h = remaining(there, onward, stamp, grid, back, tables, counts)
                 if h == NEVER:
                     continue
                 took = ticks[e]

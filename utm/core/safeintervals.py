@@ -33,6 +33,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from utm.core._jit import point, read_only, voxel
 from utm.core._safeintervals import (
+    BACKWARDS,
+    COUNTS,
     FOUND,
     FULL,
     MOVES,
@@ -78,7 +80,7 @@ class TimedPath:
     cost: float
     """Seconds on the move or in stops, each times the factor of its voxel (of a move: the mean of both ends)."""
     expansions: int
-    """How many labels the searches looked around from."""
+    """How many labels, and backwards from the goal how many voxels, the searches looked around from."""
 
     @property
     def depart_s(self) -> float:
@@ -189,6 +191,7 @@ class SafeIntervalPlanner:
             read_only(_OPPOSITE),
             self.shape,
             self._modes,
+            read_only(STEPS),
         )
         self._geometry = (
             read_only(self.origin_m), self.cell_m, read_only(STEPS * self.cell_m), np.zeros((16, 2)), np.zeros((16, 2)),
@@ -212,6 +215,12 @@ class SafeIntervalPlanner:
 
     def __contains__(self, number: object) -> bool:
         return number in self._reserved
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its arrays, bytes; of those of the search, only what was written is in use."""
+        arrays = [*self._tables, *self._back, *self._queue, self._gaps, self._heads, self._entries, self._pieces]
+        return self._grid[0].nbytes + self._factor.nbytes + sum(array.nbytes for array in arrays)
 
     def reserve(
         self, number: int, line: Trajectory, horizontal_m: float, vertical_m: float, tolerance_s: float = 0.0
@@ -347,7 +356,7 @@ class SafeIntervalPlanner:
         self._stamp = 0
         self._tables = (
             np.zeros(voxels, np.int64),
-            *(np.empty((room, columns), np.int64) for columns in (7, 5, 5, 6, 3)),
+            *(np.empty((room, columns), np.int64) for columns in (8, 5, 5, 6, 3)),
         )
         self._back = (np.zeros(voxels * self._modes, np.int64), *(np.empty(room, np.int64) for _ in range(3)))
         self._queue = tuple(np.empty(room, np.int64) for _ in range(3))
@@ -359,12 +368,13 @@ class SafeIntervalPlanner:
             if self._stamp == _STAMPS:
                 self._clear()
             self._stamp += 1
+            counts = np.zeros(COUNTS, np.int64)
             status, label, arrival, expansions = explore(
                 ends, times, self.hover, self._stamp, self._factor, self._grid, self._geometry, self._traffic,
-                self._tables, self._back, self._queue, self._gaps, np.zeros(10, np.int64),
+                self._tables, self._back, self._queue, self._gaps, counts,
             )  # fmt: skip
             if status != FULL:
-                return (label if status == FOUND else -1), arrival, expansions
+                return (label if status == FOUND else -1), arrival, expansions + int(counts[BACKWARDS])
             self._room *= 4
             self._clear()
 
