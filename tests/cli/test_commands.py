@@ -119,12 +119,15 @@ def test_a_day_at_the_office(utm, airspace, tmp_path):
     assert utm.json("monitor") == []
 
 
-def test_several_files_give_a_list(utm, airspace, tmp_path):
+def test_several_files_are_decided_together(utm, airspace, tmp_path):
     (tmp_path / "b").mkdir()
     files = [medicine(tmp_path), medicine(tmp_path / "b", id="second")]
     decided = utm.json("plan", "submit", *files)
-    assert [row["plan"] for row in decided] == ["medicine", "second"]
-    assert decided[1]["change"]["kind"] in ("delay", "height", "route")
+    assert [row["plan"] for row in decided["plans"]] == ["medicine", "second"]
+    changes = [row["change"] for row in decided["plans"]]
+    assert [change for change in changes if change][0]["kind"] in ("delay", "height", "route")
+    assert decided["delay_s"] <= decided["delay_in_turn_s"]
+    assert decided["refused"] == 0
 
 
 def test_a_plan_that_cannot_be_judged_does_not_hide_what_the_others_were_told(utm, airspace, tmp_path):
@@ -132,8 +135,9 @@ def test_a_plan_that_cannot_be_judged_does_not_hide_what_the_others_were_told(ut
     lost = {"lon": 10.0, "lat": 50.0, "height": {"value_m": 0, "datum": "AGL"}}
     files = [medicine(tmp_path), medicine(tmp_path / "b", id="second", origin=lost)]
     decided = utm.json("plan", "submit", *files, code=2)
-    assert [(row["plan"], row["status"]) for row in decided] == [("medicine", "approved"), ("second", "error")]
-    assert decided[1]["error"]["field"] == "origin"
+    rows = decided["plans"]
+    assert [(row["plan"], row["status"]) for row in rows] == [("medicine", "approved"), ("second", "error")]
+    assert rows[1]["error"]["field"] == "origin"
     assert [row["id"] for row in utm.json("plan", "list")] == ["medicine"]
 
 

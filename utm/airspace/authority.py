@@ -25,12 +25,13 @@ from utm.airspace.emergency import Closed
 from utm.airspace.fleet import Fleet
 from utm.airspace.following import FLYING, Followed, Upkeep, last_report, reported, unheard, upkeep
 from utm.airspace.journal import Answer, Journal
-from utm.airspace.ledger import Entry, SigningKey
+from utm.airspace.ledger import Entry, Fault, Head, SigningKey, faults
 from utm.airspace.moving import Move
 from utm.airspace.picture import NOTHING, Picture, View
 from utm.airspace.places import Refusal, resolve
 from utm.airspace.publish import decision_published
 from utm.airspace.records import intent_from
+from utm.airspace.replay import Replayed, replay
 from utm.airspace.routing import clearances_of, find_route
 from utm.airspace.space import Skies
 from utm.airspace.why import why_not
@@ -530,9 +531,60 @@ class Airspace:
 
     # --- the log -------------------------------------------------------------------------------------------
 
-    def events(self, after: int = 0) -> Iterator[Entry]:
-        """The log from a sequence number on (exclusive), oldest first."""
-        yield from self._database.entries(after)
+    def events(self, after: int = 0, *, upto: int | None = None) -> Iterator[Entry]:
+        """The log from a sequence number on (exclusive) up to another (inclusive), oldest first."""
+        yield from self._database.stream(after, upto=upto)
+
+    def news(self, consumer: str, wait_s: float = 0.0) -> tuple[Entry, ...]:
+        """What the log holds that a consumer has not taken yet: the outbox for other processes.
+
+        Where each consumer is stands in the database, so that nothing is missed by whoever was away, and what was
+        handed out but not `taken` is handed out again.
+
+        Args:
+            wait_s: how long to wait for something, where there is nothing.
+        """
+        seq = self._database.cursor(consumer)
+        if wait_s > 0.0:
+            self._database.wait(seq, wait_s)
+        return self._database.entries(seq)
+
+    def taken(self, consumer: str, seq: int) -> None:
+        """A consumer is done with everything up to an entry."""
+        self._database.advance(consumer, seq)
+
+    @property
+    def head(self) -> Head:
+        """The end of the log: its last entry's number, digest and signature."""
+        return self._database.head()
+
+    def audit(self, receipts: Sequence[Head] = ()) -> tuple[list[Fault], int]:
+        """Everything in the log that is not as it was written, and how many entries there are.
+
+        Args:
+            receipts: that others kept; what they speak of must still be there.
+        """
+        head, seen = self._database.head(), 0
+
+        def counted() -> Iterator[Entry]:
+            nonlocal seen
+            for entry in self._database.stream():
+                seen += 1
+                yield entry
+
+        return faults(counted(), self.public_key, head=head, receipts=receipts), seen
+
+    def replay(self) -> Iterator[Replayed]:
+        """Decide the whole log again."""
+        return replay(self._database.stream(), self._world, self._database.settings()["map_version"])
+
+    def entry_of(self, intent_id: str) -> int | None:
+        """Which entry holds the present corridor of an intent; None where none was ever granted."""
+        return self._database.entry_of(intent_id)
+
+    def map_of(self, version: str) -> CityMap:
+        """A version of the map. Raises MapError when it does not open."""
+        return self._world.city_map(version)
 
     def _looked(self, look: Callable[[View], Any]) -> Any:
         self._journal.follow()

@@ -116,6 +116,13 @@ class Database:
             holding = sql.select(tables.intents.c.entry).where(tables.intents.c.id == intent_id)
             return _documents(connection, holding, rows).get(intent_id)
 
+    def entry_of(self, intent_id: str) -> int | None:
+        """The sequence number of the entry that holds the present document of an intent; None where none was ever
+        granted."""
+        with self._dialect.snapshot() as connection:
+            query = sql.select(tables.intents.c.entry).where(tables.intents.c.id == intent_id)
+            return connection.execute(query).scalar()
+
     def intents(self) -> tuple[Document, ...]:
         """The present document of every intent ever granted, by start time."""
         with self._dialect.snapshot() as connection:

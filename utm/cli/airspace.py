@@ -1,4 +1,4 @@
-"""``utm init`` and ``utm zone``: an airspace and its geo-zones."""
+"""``utm init``, ``utm zone`` and ``utm airspace``: an airspace, its geo-zones, its map."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from utm.cli.actors import actor_option
 from utm.cli.output import airspace_option, json_option, say, table, write_json
 
 
@@ -44,26 +45,28 @@ def zone() -> None:
 
 @zone.command(short_help="Enter the geo-zones of a GeoJSON file.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@actor_option
 @airspace_option
 @json_option
-def add(file, airspace_path, as_json) -> None:
-    """Enter the geo-zones of a GeoJSON file; those of the same id are replaced.
+def add(file, actor, airspace_path, as_json) -> None:
+    """Enter the geo-zones of a GeoJSON file; those of the same id are replaced. Granted flights that a zone touches get
+    another way or time, and those for which there is none are withdrawn.
 
     \b
     Example:
       utm zone add works.geojson
     """
     from utm.airspace import Airspace, read_zones
+    from utm.airspace.authority import CITY
 
     zones = read_zones(file)
     with Airspace.open(airspace_path) as airspace:
-        touched = airspace.add_zones(zones)
+        moves = airspace.add_zones(zones, actor=actor or CITY)
     if as_json:
-        write_json({"added": [zone.id for zone in zones], "in_the_way_of": [intent.id for intent in touched]})
+        write_json({"added": [zone.id for zone in zones], "touched": [move.document() for move in moves]})
         return
     say(f"entered {', '.join(zone.id for zone in zones)}", style="green", label="done")
-    for intent in touched:
-        say(f"{intent.id} ({intent.state}) now leads through a new zone", style="yellow", label="attention")
+    say_moves(moves)
 
 
 @zone.command("list")
@@ -99,9 +102,10 @@ def list_zones(airspace_path, as_json) -> None:
 
 @zone.command()
 @click.argument("zone_id", metavar="ID")
+@actor_option
 @airspace_option
 @json_option
-def remove(zone_id, airspace_path, as_json) -> None:
+def remove(zone_id, actor, airspace_path, as_json) -> None:
     """Take a zone out.
 
     \b
@@ -109,13 +113,91 @@ def remove(zone_id, airspace_path, as_json) -> None:
       utm zone remove school
     """
     from utm.airspace import Airspace
+    from utm.airspace.authority import CITY
 
     with Airspace.open(airspace_path) as airspace:
-        airspace.remove_zone(zone_id)
+        airspace.remove_zone(zone_id, actor=actor or CITY)
     if as_json:
         write_json({"removed": zone_id})
     else:
         say(f"removed {zone_id}", style="green", label="done")
+
+
+@click.group("airspace")
+def airspace() -> None:
+    """What concerns an airspace as a whole.
+
+    \b
+    Example:
+      utm airspace rebase
+    """
+
+
+@airspace.command(short_help="Go on over the newest version of the map.")
+@click.option("--version", "version", metavar="VERSION", help="Another version; `utm map versions` lists them.")
+@actor_option
+@airspace_option
+@json_option
+def rebase(version, actor, airspace_path, as_json) -> None:
+    """Go on over the newest version of the map. Granted flights that the change touches get another way, and those for
+    which there is none are withdrawn; all others stay as they are.
+
+    \b
+    Example:
+      utm map update city new_survey.laz && utm airspace rebase
+    """
+    from utm.airspace import Airspace
+    from utm.airspace.authority import CITY
+
+    with Airspace.open(airspace_path) as opened:
+        before = opened.city_map.version
+        moves = opened.rebase(version, actor=actor or CITY)
+        after = opened.city_map.version
+    if as_json:
+        write_json({"before": before, "after": after, "touched": [move.document() for move in moves]})
+        return
+    say(f"from version {before[:12]} of the map to {after[:12]}", style="green", label="done")
+    say_moves(moves)
+
+
+@airspace.command(short_help="What the clock asks for, once.")
+@airspace_option
+@json_option
+def upkeep(airspace_path, as_json) -> None:
+    """What the clock asks for: flights that did not depart end, those that overran keep their room, silent ones lose
+    their state. `utm monitor --follow` does it all the time.
+
+    \b
+    Example:
+      utm airspace upkeep
+    """
+    from utm.airspace import Airspace
+
+    with Airspace.open(airspace_path) as opened:
+        found = opened.upkeep()
+    if as_json:
+        write_json(
+            {
+                "no_shows": [one.id for one in found.ended],
+                "extended": [one.id for one in found.extended],
+                "displaced": [move.document() for move in found.moves],
+            }
+        )
+        return
+    for one in found.ended:
+        say(f"{one.id} did not depart; its slots are free", style="yellow", label="no-show")
+    for one in found.extended:
+        say(f"{one.id} keeps its room until it is told to have ended", style="yellow", label="overrun")
+    say_moves(found.moves)
+    if found.effects.ids == frozenset():
+        say("nothing to do", label="done")
+
+
+def say_moves(moves) -> None:
+    """What became of flights that had to make way."""
+    for move in moves:
+        style = "red" if move.kind == "withdrawn" else "yellow"
+        say(f"{move.before.id} ({move.before.plan.operator}): {move.sentence}", style=style, label=move.kind)
 
 
 def _period(period) -> str:

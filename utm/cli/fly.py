@@ -202,7 +202,13 @@ def monitor(follow, airspace_path, as_json) -> None:
             console().print(_sightings_table(rows))
             return
         with contextlib.suppress(KeyboardInterrupt):
-            _follow(lambda: _sightings(airspace))
+            _follow(lambda: _kept_up(airspace))
+
+
+def _kept_up(airspace) -> list[dict]:
+    """The sightings, once everything that the clock asks for is done."""
+    airspace.upkeep()
+    return _sightings(airspace)
 
 
 def _follow(look: Callable[[], list[dict]]) -> None:

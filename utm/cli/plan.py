@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from utm.cli.actors import actor_option
 from utm.cli.moments import moment
 from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
 from utm.cli.places import warn_of_newer_map
@@ -24,25 +25,36 @@ def group() -> None:
     """
 
 
-@group.command(short_help="Ask for one flight or several.")
+@group.command(short_help="Ask for one flight, or for a fleet.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
     "--depart", metavar="TIME", help="Instead of the files' earliest departure: ISO 8601, or +SECONDS from now."
 )
 @click.option("--id", "new_id", metavar="ID", help="File the one plan under another id: every id is granted once.")
+@click.option(
+    "--choose",
+    type=click.Choice(["any", "delay", "height", "route"]),
+    default="any",
+    show_default=True,
+    help="The change that may be granted where the wish cannot; any takes the one that arrives first.",
+)
+@click.option("--rounds", type=click.IntRange(0), default=20, show_default=True, help="Of the search over a fleet.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the search over a fleet.")
+@actor_option
 @airspace_option
 @json_option
 @click.pass_context
-def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
-    """Ask for one flight or several; each is granted, granted with the least change, or refused.
+def submit(ctx, files, depart, new_id, choose, rounds, seed, actor, airspace_path, as_json) -> None:
+    """Ask for one flight, or for a fleet; each is granted, granted with the least change, or refused.
 
-    With --json one FILE gives one object, several give a list. Exit code 1 when any was refused; a plan that cannot be
-    judged is an error, and does not keep the others from being decided.
+    Several FILEs are decided together: with less delay in all than one after the other, never with more. Exit code 1
+    when any was refused; a plan that cannot be judged is an error, and does not keep the others from being decided.
 
     \b
     Example:
       utm plan submit medicine.json --json
-      utm plan submit medicine.json --depart +120 --id medicine-2
+      utm plan submit medicine.json --depart +120 --id medicine-2 --choose height
+      utm plan submit a.json b.json c.json
     """
     from utm.airspace import Airspace, decision_document, read_plan
     from utm.airspace.documents import parse_plan, plan_document
@@ -51,32 +63,52 @@ def submit(ctx, files, depart, new_id, airspace_path, as_json) -> None:
     if new_id is not None and len(files) > 1:
         raise click.UsageError("--id names one plan, and several files were given")
 
-    plans = [(file, read_plan(file)) for file in files]  # all are read before any is filed
+    plans = [read_plan(file) for file in files]  # all are read before any is filed
     if new_id is not None:
-        plans = [(file, parse_plan(plan_document(plan) | {"id": new_id}, "--id")) for file, plan in plans]
+        plans = [parse_plan(plan_document(plan) | {"id": new_id}, "--id") for plan in plans]
     if depart is not None:
-        plans = [(file, _departing(plan, depart)) for file, plan in plans]
-    documents: list[dict] = []
-    failed: list[UtmError] = []
+        plans = [_departing(plan, depart) for plan in plans]
     with Airspace.open(airspace_path) as airspace:
         warn_of_newer_map(airspace)
-        for file, plan in plans:
+        if len(plans) == 1:
             try:
-                documents.append(decision_document(airspace.city_map, airspace.submit(plan)))
-            except UtmError as error:
-                named = error.at(file) if isinstance(error, InputError) else error
-                if len(plans) == 1:
-                    raise named from None
-                # What was granted before stays granted, and must be said.
-                failed.append(named)
-                documents.append({"plan": plan.id, "status": "error", "error": error_document(named)})
+                decision = airspace.submit(plans[0], choose=choose, actor=actor)
+            except InputError as error:
+                raise error.at(files[0]) from None
+            document = decision_document(airspace.city_map, decision)
+            if as_json:
+                write_json(document)
+            else:
+                _print_decision(document)
+            ctx.exit(int(document["status"] == "refused"))
+        fleet = airspace.submit_fleet(plans, choose=choose, seed=seed, rounds=rounds, actor=actor)
+        documents, failed = [], []
+        for file, plan, outcome in zip(files, plans, fleet.outcomes, strict=True):
+            if isinstance(outcome, UtmError):
+                failed.append(outcome.at(file))
+                documents.append({"plan": plan.id, "status": "error", "error": error_document(failed[-1])})
+            else:
+                documents.append(decision_document(airspace.city_map, outcome))
     if as_json:
-        write_json(documents[0] if len(documents) == 1 else documents)
+        write_json({"plans": documents, **_fleet_figures(fleet)})
     else:
         for document in documents:
             _print_decision(document)
+        say(_fleet_words(fleet), label="together")
     codes = [exit_code(error) for error in failed]
     ctx.exit(max([*codes, *(int(document["status"] == "refused") for document in documents)]))
+
+
+def _fleet_figures(fleet) -> dict:
+    names = ("delay_s", "delay_in_turn_s", "refused", "refused_in_turn", "rounds", "better_rounds")
+    return {name: getattr(fleet, name) for name in names}
+
+
+def _fleet_words(fleet) -> str:
+    words = f"{fleet.delay_s:.0f} s of delay in all"
+    refused = f", {fleet.refused} refused" if fleet.refused else ""
+    before = f"; one after the other it would be {fleet.delay_in_turn_s:.0f} s"
+    return words + refused + before + (f" and {fleet.refused_in_turn} refused" if fleet.refused_in_turn else "")
 
 
 @group.command("list")
@@ -125,13 +157,15 @@ def show(plan_id, airspace_path, as_json) -> None:
 
 def _state_command(name: str, method: str, help_text: str) -> None:
     @click.argument("plan_id", metavar="ID")
+    @actor_option
     @airspace_option
     @json_option
-    def command(plan_id, airspace_path, as_json) -> None:
+    def command(plan_id, actor, airspace_path, as_json) -> None:
         from utm.airspace import Airspace, intent_summary
 
         with Airspace.open(airspace_path) as airspace:
-            summary = intent_summary(getattr(airspace, method)(plan_id))
+            summary = intent_summary(getattr(airspace, method)(plan_id, actor=actor))
+            summary["receipt"] = dataclasses.asdict(airspace.receipt)
         if as_json:
             write_json(summary)
         else:
@@ -276,6 +310,8 @@ def _print_decision(document: dict, *, route: bool = False) -> None:
         click.echo(f"  {_kept(intent['clearances'])}")
     if document.get("relaxation"):  # decisions before 0.3 have none
         click.echo(f"  would open: {document['relaxation']['sentence']}")
+    for move in document.get("displaced", ()):  # decisions before 0.4 displaced nobody
+        click.echo(f"  displaces {move['operator']}'s {move['id']} ({move['kind']}): {move['sentence']}")
     if document["alternative"]:
         click.echo(f"  instead: {document['alternative']['change']['sentence']}")
 
@@ -295,7 +331,10 @@ def _kept(clearances: dict) -> str:
 
 
 def _arrival(change: dict) -> str:
-    return f"arrives {abs(change['cost_s']):.0f} s {'later' if change['cost_s'] >= 0 else 'earlier'}"
+    words = f"arrives {abs(change['cost_s']):.0f} s {'later' if change['cost_s'] >= 0 else 'earlier'}"
+    if change.get("energy_wh") is None:
+        return words
+    return f"{words}, {change['energy_wh']:+.1f} Wh, {change['length_m']:+.0f} m"
 
 
 def _print_route(points: list[dict]) -> None:
