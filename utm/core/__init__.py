@@ -1,5 +1,6 @@
 """The pure heart: flight space, search, timed motion, conflict, conformance. Arrays and model objects in and out."""
 
+from utm.core.advisories import Advice, advise, advise_all, followed
 from utm.core.anyangle import AnyAnglePath, AnyAnglePlanner
 from utm.core.clearance import HeightProfile, height_profile, least_distance
 from utm.core.columns import Columns, lowest_clear
@@ -17,6 +18,7 @@ from utm.core.conforming import (
     silence,
 )
 from utm.core.costs import CostPath, CostPlanner
+from utm.core.encounters import Encounter, LiveDrone, Picture, Severity, find_encounters, predict
 from utm.core.energy import ground_speed_m_s, leg_time_energy, power_w, usable_wh
 from utm.core.excursions import F3548, Figures
 from utm.core.field import clearance_field, halo_cells
@@ -26,6 +28,7 @@ from utm.core.flyable import Energy, flight_energy, flyable
 from utm.core.grid import GridPath, GridPlanner
 from utm.core.levels import corners_only, level_legs
 from utm.core.longways import LongPath, LongPlanner
+from utm.core.manoeuvres import HeightBand, Manoeuvre, possible_manoeuvres
 from utm.core.shorten import shorten_by_cost
 from utm.core.sight import least_along, pull_string, segment_clear
 from utm.core.traffic import Traffic, apart
@@ -37,29 +40,38 @@ from utm.core.within import spans_inside
 
 __all__ = [
     "F3548",
+    "Advice",
     "AnyAnglePath",
     "AnyAnglePlanner",
     "Columns",
     "Conformity",
     "CostPath",
     "CostPlanner",
+    "Encounter",
     "Energy",
     "Figures",
     "FlightRecord",
     "FlightSpace",
     "GridPath",
     "GridPlanner",
+    "HeightBand",
     "HeightProfile",
     "Judgement",
     "KeepOut",
+    "LiveDrone",
     "LongPath",
     "LongPlanner",
+    "Manoeuvre",
     "News",
     "NewsKind",
+    "Picture",
     "Report",
+    "Severity",
     "Tally",
     "Traffic",
     "Voxels",
+    "advise",
+    "advise_all",
     "apart",
     "clearance_field",
     "closest_approach",
@@ -67,11 +79,13 @@ __all__ = [
     "conformity_from",
     "corner_triangles",
     "corners_only",
+    "find_encounters",
     "flight_energy",
     "flight_record",
     "flight_space",
     "flight_time_s",
     "flyable",
+    "followed",
     "forbidden_delays",
     "ground_speed_m_s",
     "halo_cells",
@@ -85,7 +99,9 @@ __all__ = [
     "level_legs",
     "lowest_clear",
     "observe",
+    "possible_manoeuvres",
     "power_w",
+    "predict",
     "pull_string",
     "rounded",
     "segment_clear",
