@@ -18,17 +18,19 @@ from utm.airspace.space import Skies
 from utm.airspace.stretches import common, length_s, union
 from utm.airspace.underway import Flight
 from utm.airspace.waysout import crossings, summary, way_out_document, way_out_from, ways_out
-from utm.core import time_path
+from utm.core import time_path, tube_of
 from utm.core.ramps import JERK_M_S3, ramp_m, ramp_s
 from utm.model import (
     AIRCRAFT_CLASSES,
     CALM,
     Conditions,
     Corridor,
+    Datum,
     RuleSet,
     Trajectory,
     Tube,
     WayOutKind,
+    Waypoint,
     Wind,
 )
 
@@ -138,8 +140,6 @@ def assert_inside(room: Corridor, flown: Trajectory, own_s: float) -> None:
 
 
 def flight_of(points: np.ndarray, aircraft=QUAD, wind: Wind = CALM) -> Flight:
-    from utm.core import tube_of
-
     line = time_path(points, aircraft, T0, wind)
     rules = RuleSet()
     tube = tube_of(points, aircraft, wind)
@@ -459,14 +459,31 @@ def test_endurance_bounds_the_way_back_and_the_hold(town):
 
 
 def test_straight_home_where_the_road_is_taken(town):
-    """Neighbours on the road before and behind: what remains is RTL_TYPE 0, at the height that it was cleared for."""
-    _, intent = granted(town, "one", ("south", "east"))
-    flight = Flight(intent.corridor, intent.plan.aircraft, CALM)
-    made = straight(flight, flight.line.start_s + 30.0, flight.line.start_s + 40.0, tuple(flight.line.enu_m[0]), 70.0)
-    assert made.climbs
-    assert made.level_m == 70.0
-    assert made.corridor.centre_line.enu_m[:-2, 2].max() == 70.0
-    assert made.corridor.below_m >= 70.0 - made.low_m
+    """South, then east. Somebody comes to the first leg and somebody to the end, each when the flight has passed: what
+    remains is RTL_TYPE 0, at the height that it was cleared for."""
+    corners = [(200.0, 150.0), (650.0, 150.0), (700.0, 500.0)]
+    lonlat = [town.frame.to_lonlat(*corner) for corner in corners]
+    by = tuple(Waypoint(float(lon), float(lat), 60.0, Datum.AGL) for lon, lat in lonlat)
+    situation, intent = granted(town, "one", ("west", "south"), waypoints=by)
+    line = intent.corridor.centre_line
+    crowd = []
+    for name, place in {"behind": (200.0, 250.0), "ahead": (750.0, 320.0)}.items():
+        passed = min(np.linspace(line.start_s, line.end_s, 2000), key=lambda t: np.hypot(*(line.at(t)[:2] - place)))
+        crowd.append(in_the_air(town, intent, name, line.at(passed), passed + 45.0, passed + 900.0))
+    rules = situation.skies.rules
+    limits = rules.separation_horizontal_m, rules.separation_vertical_m
+    assert not any(meet(intent.corridor, other.corridor, *limits) for other in crowd)
+    found = ways_out(dataclasses.replace(situation, traffic=OfIntents([intent, *crowd])), intent)
+    returns = [way for way in found.ways if way.kind is WayOutKind.RETURN]
+    highest = line.enu_m[:, 2].max()
+    above = math.ceil(highest - line.enu_m[0, 2])
+    assert len(returns) > 2
+    for way in returns:
+        assert way.settings["RTL_TYPE"] == way.settings["RTL_CONE_ANG"] == 0.0
+        assert way.settings["RTL_RETURN_ALT"] == above
+        assert way.corridor.centre_line.enu_m[0, 2] == line.enu_m[0, 2] + above >= highest
+        assert way.site_m == tuple(line.enu_m[0])
+        assert not any(meet(way.corridor, other.corridor, *limits) for other in crowd)
 
 
 def test_crossings_name_whose_way_out_and_which(town):
