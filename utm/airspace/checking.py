@@ -57,6 +57,8 @@ MOST_AHEAD_S = 30 * 86400.0
 MOST_POINTS = 10_000
 #: A trajectory begins and ends this near to the plan's pads, in space, and passes this near to its way points.
 _AT_PLACE_M = 0.1
+#: A point this near to the edge of the map is off it.
+_HAIR_M = 1e-6
 #: How far below its pad a column may reach.
 _BELOW_PAD_M = 0.01
 
@@ -92,12 +94,12 @@ def check(situation: Situation, plan: FlightPlan, line: Trajectory) -> Decision:
         wrong.add("TOO_MANY_POINTS", f"The trajectory has {len(line.t_s)} points; {MOST_POINTS} are the most.")
         return wrong.refused(plan)
     skies = situation.skies.for_aircraft(plan.aircraft)
-    if not _on_map(skies, line, wrong):
-        return wrong.refused(plan)
     way = flown(line)
     if way is None:
         resolve(skies.city_map, plan)
         wrong.add("NO_WAY", "The trajectory never leaves the column over its first pad.", line.start_s, line.enu_m[0])
+        return wrong.refused(plan)
+    if not _on_map(skies, line, way, wrong):
         return wrong.refused(plan)
     rules = skies.rules
     corridor = Corridor(
@@ -114,7 +116,7 @@ def check(situation: Situation, plan: FlightPlan, line: Trajectory) -> Decision:
         _check_ends(skies, ground, plan, line, way, wrong)
         limits, floor_m = over_ground(skies, ground, corridor, way)
         low, high = first_closed(ground, line, way)
-        limits += from_zones(skies, ground, plan, corridor, situation.zones)
+        limits += from_zones(skies, ground, plan, corridor, way, situation.zones)
         limits += at_pads(skies, ground, corridor)
     _check_limits(situation, limits, wrong)
     if not wrong.reasons:  # the voxels are coarser than what is needed: they say nothing new where a limit is broken
@@ -183,14 +185,14 @@ def _check_times(situation: Situation, plan: FlightPlan, line: Trajectory, wrong
         )
 
 
-def _on_map(skies: Skies, line: Trajectory, wrong: _Wrong) -> bool:
-    (nx, ny), cell = skies.city_map.size, skies.city_map.resolution_m
-    flat = line.enu_m[:, :2]
-    # A hair inside, where every point still has a column below it
-    if flat.min() > 1e-6 and flat[:, 0].max() < nx * cell - 1e-6 and flat[:, 1].max() < ny * cell - 1e-6:
+def _on_map(skies: Skies, line: Trajectory, way: Flown, wrong: _Wrong) -> bool:
+    """Whether every point of it has a column below it, a hair inside the map."""
+    east_end, north_end = (n * skies.city_map.resolution_m - _HAIR_M for n in skies.city_map.size)
+    west, south, east, north = way.box_m
+    if min(west, south) > _HAIR_M and east < east_end and north < north_end:
         return True
-    outside = (flat <= 1e-6).any(axis=1) | (flat[:, 0] >= nx * cell - 1e-6) | (flat[:, 1] >= ny * cell - 1e-6)
-    n = int(outside.argmax())
+    flat = line.enu_m[:, :2]
+    n = int(((flat <= _HAIR_M) | (flat >= (east_end, north_end))).any(axis=1).argmax())
     wrong.add("OFF_MAP", f"Point {n} of the trajectory lies off the map, or on its very edge.")
     return False
 

@@ -82,7 +82,7 @@ def certificate_of(
         over, floor_m = over_ground(skies, ground, corridor, way)
         limits = (
             *over,
-            *from_zones(skies, ground, plan, corridor, zones),
+            *from_zones(skies, ground, plan, corridor, way, zones),
             *at_pads(skies, ground, corridor),
             *from_neighbours(skies, corridor, neighbours),
         )
@@ -114,12 +114,12 @@ def over_ground(skies: Skies, ground: Ground, corridor: Corridor, way: Flown) ->
 
 
 def from_zones(
-    skies: Skies, ground: Ground, plan: FlightPlan, corridor: Corridor, zones: tuple[GeoZone, ...]
+    skies: Skies, ground: Ground, plan: FlightPlan, corridor: Corridor, way: Flown, zones: tuple[GeoZone, ...]
 ) -> Iterator[Limit]:
     """The limits of the zones in force near a flight, its columns included."""
     line, reach = corridor.centre_line, reach_m(skies)
-    for near, spans in skies.outlines.near(zones, plan, line, reach, corridor.time_tolerance_s):
-        lower, upper = skies.outlines.limits(near.zone, line)
+    for near, spans in skies.outlines.near(zones, plan, line, way.box_m, reach, corridor.time_tolerance_s):
+        lower, upper = skies.outlines.limits(near.zone, way.box_m)
         found = nearest_beside(
             ground,
             line,

@@ -30,6 +30,9 @@ _GEOID_M = 512.0
 #: Zones that are held.
 _MOST_ZONES = 10_000
 
+#: West, south, east, north in metres.
+Box = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZoneOutline:
@@ -84,18 +87,24 @@ class Outlines:
         return self._outline(zone).box_m
 
     def near(
-        self, zones: tuple[GeoZone, ...], plan: FlightPlan, line: Trajectory, within_m: float, tolerance_s: float
+        self, zones: tuple[GeoZone, ...], plan: FlightPlan, line: Trajectory, box_m: Box, reach_m: float, early_s: float
     ) -> Iterator[tuple[ZoneOutline, NDArray[np.float64]]]:
-        """The zones that a plan must keep out of at some moment of a flight, if they are anywhere near it, with the
-        spans (w, 2) of its time at which they may be in force, the tolerance at both ends included."""
-        every = self._all(zones)
+        """The zones that a plan must keep out of at some moment of a flight, if they are anywhere near it.
+
+        Args:
+            box_m: around the flight.
+            reach_m: how far from it a zone is near.
+            early_s: how early or late the flight may be.
+
+        Yields:
+            a zone, and the spans (w, 2) of the flight's time at which it may be in force while it is there.
+        """
         if not zones:
             return
-        points = line.enu_m
-        west, south = points[:, 0].min() - within_m, points[:, 1].min() - within_m
-        east, north = points[:, 0].max() + within_m, points[:, 1].max() + within_m
+        every, (west, south, east, north) = self._all(zones), box_m
         boxes = every.boxes_m
-        met = (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+        met = (boxes[:, 0] <= east + reach_m) & (boxes[:, 2] >= west - reach_m)
+        met &= (boxes[:, 1] <= north + reach_m) & (boxes[:, 3] >= south - reach_m)
         for n in np.flatnonzero(met).tolist():
             found = every.outlines[n]
             zone = found.zone
@@ -103,18 +112,18 @@ class Outlines:
                 continue
             if zone.restriction is not Restriction.PROHIBITED and zone.id in plan.authorisations:
                 continue
-            spans = active_intervals(zone, line.start_s - tolerance_s, line.end_s + tolerance_s)
+            spans = active_intervals(zone, line.start_s - early_s, line.end_s + early_s)
             if spans:
-                yield found, np.array(spans, np.float64) + (-tolerance_s, tolerance_s)
+                yield found, np.array([(begin - early_s, end + early_s) for begin, end in spans], np.float64)
 
-    def limits(self, zone: GeoZone, line: Trajectory) -> tuple[tuple[float, bool], tuple[float, bool]]:
-        """The lower and the upper limit of a zone below a flight: ``up`` and False, or above the terrain and True."""
+    def limits(self, zone: GeoZone, box_m: Box) -> tuple[tuple[float, bool], tuple[float, bool]]:
+        """The lower and the upper limit of a zone over a box: ``up`` and False, or above the terrain and True."""
         return (
-            self._limit(zone.lower_m, zone.lower_datum, line, lowest=True),
-            self._limit(zone.upper_m, zone.upper_datum, line, lowest=False),
+            self._limit(zone.lower_m, zone.lower_datum, box_m, lowest=True),
+            self._limit(zone.upper_m, zone.upper_datum, box_m, lowest=False),
         )
 
-    def _limit(self, value_m: float, datum: Datum, line: Trajectory, *, lowest: bool) -> tuple[float, bool]:
+    def _limit(self, value_m: float, datum: Datum, box_m: Box, *, lowest: bool) -> tuple[float, bool]:
         if datum is Datum.AGL:
             return value_m, True
         if datum is self._frame.vertical:
@@ -122,8 +131,8 @@ class Outlines:
         if datum not in self._offsets:
             self._offsets[datum] = np.full(self._shape, np.nan)
         known = self._offsets[datum]
-        low = np.clip(np.floor(line.enu_m[:, :2].min(axis=0) / _GEOID_M).astype(int), 0, np.array(self._shape) - 1)
-        high = np.clip(np.ceil(line.enu_m[:, :2].max(axis=0) / _GEOID_M).astype(int) + 1, low + 1, self._shape)
+        low = np.clip(np.floor(np.array(box_m[:2]) / _GEOID_M).astype(int), 0, np.array(self._shape) - 1)
+        high = np.clip(np.ceil(np.array(box_m[2:]) / _GEOID_M).astype(int) + 1, low + 1, self._shape)
         cut = known[low[0] : high[0], low[1] : high[1]]
         if np.isnan(cut).any():
             east, north = np.meshgrid(

@@ -21,6 +21,13 @@ from utm.model import Trajectory
 #: By this much (voxels) every box is larger than it is, as in `utm.core.sight`.
 _MARGIN = 1e-9
 
+#: Blocks of columns of which the lowest ground is known are this wide.
+_BLOCK = 16
+#: What stands for the layers over a tile that is not held.
+_NOT_HELD = 32767
+#: More blocks than any piece crosses on a map.
+_MOST_BLOCKS = 10_000_000
+
 _OUTSIDE = "a part of the way lies off the map, or over a tile that is not held"
 
 
@@ -121,29 +128,16 @@ def _pad(ground, east, north, radius):
             if slot < 0:
                 return -1, 0.0, 0.0, False, 0.0
             u, v = i % ground.side, j % ground.side
-            top = float(ground.surface[slot, u, v])
+            things = ground.things[slot, u, v]
+            top = float(max(things[0], things[1], things[2]))
             if np.hypot(away_e, away_n) <= radius:
                 highest = max(highest, top)
             if under:
                 surface = min(surface, top)
-                unknown = unknown or ground.unknown[slot, u, v]
+                unknown = unknown or things[2] > -np.inf
             if i == own_i and j == own_j:
-                terrain = float(ground.terrain[slot, u, v])
+                terrain = float(things[0])
     return 0, np.inf if edge else highest, surface, unknown, terrain
-
-
-@kernel
-def _next_line(p: float, d: float, cell: float, s: float) -> float:
-    """The least share above s at which p + share d crosses a multiple of the cell; inf when it never does again."""
-    if d == 0.0:
-        return np.inf
-    at = (p + s * d) / cell
-    line = np.floor(at) + 1.0 if d > 0.0 else np.ceil(at) - 1.0
-    ahead = (line * cell - p) / d
-    while ahead <= s:  # rounding put it on this side
-        line += 1.0 if d > 0.0 else -1.0
-        ahead = (line * cell - p) / d
-    return ahead
 
 
 @kernel
@@ -168,93 +162,219 @@ def _when(times, points, first, last, place, out):
 
 
 @kernel
-def _beneath(ground, times, points, way, parts, pieces):
-    """(room, floor, part, time and place) of `Beneath` for a way (m, 3); part -1 where it is off the map or the tiles
-    held."""
-    room, floor, where = np.inf, np.inf, -2
-    at, out = np.zeros(3), np.zeros(4)
-    cell = ground.cell_m
+def _first_line(p, d, cell, i):
+    """The share at which p + share d leaves cell i of a row of cells; inf when it never does."""
+    if d == 0.0:
+        return np.inf
+    return ((i + 1 if d > 0.0 else i) * cell - p) / d
+
+
+@kernel
+def _in_block(things, cell, ax, ay, az, dx, dy, dz, s, end, i, j, i0, j0, size, best, at):
+    """Walk the columns of a block of ``size`` x ``size`` from (i0, j0) on below the part s ... end of a piece, (i, j)
+    being the first. ``things`` are those of the block's tile, which begins at (i0, j0) - (u, v) columns.
+
+    best (2,): least room and least height so far; at (3,): where the room is."""
+    block_i, block_j = i0[0], j0[0]
+    i, j = min(max(i, block_i), block_i + size - 1), min(max(j, block_j), block_j + size - 1)
+    to_x, to_y = _first_line(ax, dx, cell, i), _first_line(ay, dy, cell, j)
+    found = False
+    for _ in range(2 * size + 4):
+        t = max(min(to_x, to_y, end), s)
+        column = things[i - block_i + i0[1], j - block_j + j0[1]]
+        over, under = (t, s) if dz > 0.0 else (s, t)
+        room = float(column[0]) - (az + over * dz)
+        if room < best[0]:
+            best[0], found = room, True
+            at[0], at[1], at[2] = ax + over * dx, ay + over * dy, az + over * dz
+        best[1] = min(best[1], az + under * dz - float(max(column[0], column[1], column[2])))
+        if t >= end:
+            break
+        s = t
+        if to_x <= to_y:
+            i += 1 if dx > 0.0 else -1
+            if not block_i <= i < block_i + size:
+                break
+            to_x = _first_line(ax, dx, cell, i)
+        else:
+            j += 1 if dy > 0.0 else -1
+            if not block_j <= j < block_j + size:
+                break
+            to_y = _first_line(ay, dy, cell, j)
+    return found
+
+
+@kernel
+def _walk(ground, way, parts, best, at, most):
+    """Walk the blocks of columns below a way (m, 3). With ``most`` (2, 7) only the blocks that may hold the least room
+    and the least height are noted in it; without, those that may hold less than ``best`` (2,) are looked into.
+
+    Returns the part on which the least room was found, -2 where none was; -1 where it is off the map or the tiles
+    held. ``at`` (3,) is set to where it is.
+    """
+    where = -2
+    wide, per = _BLOCK * ground.cell_m, ground.side // _BLOCK
+    blocks_x, blocks_y = (ground.size[0] - 1) // _BLOCK, (ground.size[1] - 1) // _BLOCK
     for part in range(len(parts) - 1):
         for n in range(parts[part], parts[part + 1]):
             ax, ay, az = way[n, 0], way[n, 1], way[n, 2]
             dx, dy, dz = way[n + 1, 0] - ax, way[n + 1, 1] - ay, way[n + 1, 2] - az
+            i, j = int(np.floor(ax / wide)), int(np.floor(ay / wide))
+            to_x, to_y = _first_line(ax, dx, wide, i), _first_line(ay, dy, wide, j)
             s = 0.0
-            while True:
-                t = min(_next_line(ax, dx, cell, s), _next_line(ay, dy, cell, s), 1.0)
-                middle = 0.5 * (s + t)
-                i, j = int(np.floor((ax + middle * dx) / cell)), int(np.floor((ay + middle * dy) / cell))
-                if i < 0 or j < 0 or i >= ground.size[0] or j >= ground.size[1]:
-                    return room, floor, -1, out
-                slot = ground.index[i // ground.side, j // ground.side]
+            for _ in range(_MOST_BLOCKS):
+                t = max(min(to_x, to_y, 1.0), s)
+                if i < 0 or j < 0 or i > blocks_x or j > blocks_y:
+                    return -1
+                slot = ground.index[i // per, j // per]
                 if slot < 0:
-                    return room, floor, -1, out
-                u, v = i % ground.side, j % ground.side
-                top = t if dz > 0.0 else s
-                low = az + (s if dz > 0.0 else t) * dz
-                here = float(ground.terrain[slot, u, v]) - (az + top * dz)
-                if here < room:
-                    room, where = here, part
-                    at[0], at[1], at[2] = ax + top * dx, ay + top * dy, az + top * dz
-                floor = min(floor, low - float(ground.surface[slot, u, v]))
+                    return -1
+                block = ground.blocks16[slot, i % per, j % per]
+                room = block[3] - (az + max(s * dz, t * dz))
+                height = az + min(s * dz, t * dz) - max(block[0], block[1], block[2])
+                if len(most) > 0:
+                    for k in range(2):
+                        bound = room if k == 0 else height
+                        if bound < most[k, 0]:
+                            most[k, 0], most[k, 1], most[k, 2], most[k, 3], most[k, 4] = bound, part, n, i, j
+                            most[k, 5], most[k, 6] = s, t
+                elif (room < best[0] or height < best[1]) and _look_into(ground, way, n, i, j, s, t, best, at):
+                    where = part
                 if t >= 1.0:
                     break
                 s = t
+                if to_x <= to_y:
+                    i += 1 if dx > 0.0 else -1
+                    to_x = _first_line(ax, dx, wide, i)
+                else:
+                    j += 1 if dy > 0.0 else -1
+                    to_y = _first_line(ay, dy, wide, j)
+    return where
+
+
+@kernel
+def _look_into(ground, way, n, i, j, s, t, best, at):
+    """Whether the part s ... t of piece n has less room than ``best`` over the columns of block (i, j)."""
+    ax, ay, az = way[n, 0], way[n, 1], way[n, 2]
+    dx, dy, dz = way[n + 1, 0] - ax, way[n + 1, 1] - ay, way[n + 1, 2] - az
+    per = ground.side // _BLOCK
+    x, y = int(np.floor((ax + s * dx) / ground.cell_m)), int(np.floor((ay + s * dy) / ground.cell_m))
+    begin_i, begin_j = (i * _BLOCK, i % per * _BLOCK), (j * _BLOCK, j % per * _BLOCK)
+    things = ground.things[ground.index[i // per, j // per]]
+    return _in_block(things, ground.cell_m, ax, ay, az, dx, dy, dz, s, t, x, y, begin_i, begin_j, _BLOCK, best, at)
+
+
+@kernel
+def _beneath(ground, times, points, way, parts, pieces):
+    """(room, floor, part, time and place) of `Beneath` for a way (m, 3); part -1 where it is off the map or the tiles
+    held. The most promising blocks first: nearly all others then hold nothing less."""
+    best, at, out = np.full(2, np.inf), np.zeros(3), np.zeros(4)
+    most = np.full((2, 7), np.inf)
+    if _walk(ground, way, parts, best, at, most) == -1:
+        return best[0], best[1], -1, out
+    where = -2
+    for k in range(2):
+        found = _look_into(
+            ground, way, int(most[k, 2]), int(most[k, 3]), int(most[k, 4]), most[k, 5], most[k, 6], best, at
+        )
+        if found:
+            where = int(most[k, 1])
+    later = _walk(ground, way, parts, best, at, most[:0])
+    where = later if later >= 0 else where
+    if not np.isfinite(best[0]) or where < 0:
+        return best[0], best[1], -1, out
     _when(times, points, pieces[where, 0], pieces[where, 1], at, out)
-    return room, floor, where, out
+    return best[0], best[1], where, out
 
 
 @kernel
 def _layers_of(ground, i, j):
-    """The free layers [floor, roof) of a column of voxels; none off the map, (32767, 32767) where the tile is not
-    held."""
+    """The free layers [first, past) of a column of voxels; none off the map, (_NOT_HELD, _NOT_HELD) where the tile is
+    not held."""
     voxels = ground.side // ground.factor
     nx, ny = ground.size[0] // ground.factor, ground.size[1] // ground.factor
     if i < 0 or j < 0 or i >= nx or j >= ny:
-        return 32767, -32768
-    slot = ground.index[i // voxels, j // voxels]
+        return _NOT_HELD, -_NOT_HELD
+    a, b = i // voxels, j // voxels
+    slot = ground.index[a, b]
     if slot < 0:
-        return 32767, 32767
-    return int(ground.floor[slot, i % voxels, j % voxels]), int(ground.roof[slot, i % voxels, j % voxels])
+        return _NOT_HELD, _NOT_HELD
+    free = ground.layers[slot, i - a * voxels, j - b * voxels]
+    return int(free[0]), int(free[1])
 
 
 @kernel
-def _span(p: float, d: float, low: float, high: float, t0: float, t1: float):
-    """The part of [t0, t1] in which p + t d lies in [low, high]; empty when the first exceeds the second."""
+def _block_layers(ground, p, q):
+    """The same that are free in all of a block of 8 x 8 columns of voxels."""
+    blocks = ground.side // ground.factor >> 3
+    a, b = p // blocks, q // blocks
+    if p < 0 or q < 0 or a >= ground.index.shape[0] or b >= ground.index.shape[1]:
+        return _NOT_HELD, -_NOT_HELD
+    slot = ground.index[a, b]
+    if slot < 0:
+        return _NOT_HELD, _NOT_HELD
+    free = ground.layers8[slot, p - a * blocks, q - b * blocks]
+    return int(free[0]), int(free[1])
+
+
+@kernel
+def _span(p, d, low, high, t0, t1):
+    """The part of [t0, t1] in which p + t d lies in [low, high], d being given as 1 / d; all of it where that is 0."""
     if d == 0.0:
-        return (t0, t1) if low <= p <= high else (1.0, 0.0)
-    enter, leave = (low - p) / d, (high - p) / d
-    if enter > leave:
-        enter, leave = leave, enter
-    return max(t0, enter), min(t1, leave)
+        return t0, t1
+    enter, leave = (low - p) * d, (high - p) * d
+    return max(t0, min(enter, leave)), min(t1, max(enter, leave))
 
 
 @kernel
 def _closed(ground, times, points, climb, descent, turns):
-    """Status (1: one below, 2: one above, -1: a tile not held) and the two places (4,) of `first_closed`."""
+    """Status (1: one below, 2: one above, -1: a tile not held) and the two places (4,) of `first_closed`. Strips of
+    voxels along one axis, then voxels of the strip, each larger by the margin than it is; first for blocks of 8 x 8,
+    then, where not all of one is free at these heights, for its columns."""
     voxel = ground.cell_m * ground.factor
     low, high = np.zeros(4), np.zeros(4)
     low[0], high[0] = np.inf, np.inf
+    wider = 2 * _MARGIN  # for blocks, so that none is passed over whose columns would be asked
     for n in range(climb, descent):
-        a, b = points[n], points[n + 1]
-        ax, ay, az = a[0] / voxel, a[1] / voxel, a[2] / voxel
-        dx, dy, dz = b[0] / voxel - ax, b[1] / voxel - ay, b[2] / voxel - az
-        for i in range(int(np.floor(min(ax, ax + dx) - _MARGIN)), int(np.floor(max(ax, ax + dx) + _MARGIN)) + 1):
-            s0, s1 = _span(ax, dx, i - _MARGIN, i + 1 + _MARGIN, 0.0, 1.0)
+        ax, ay, az = points[n, 0] / voxel, points[n, 1] / voxel, points[n, 2] / voxel
+        bx, by, bz = points[n + 1, 0] / voxel, points[n + 1, 1] / voxel, points[n + 1, 2] / voxel
+        dx, dy, dz = bx - ax, by - ay, bz - az
+        # What hardly moves along an axis counts as still: far less than the margin
+        inverse_x = 0.0 if abs(dx) < 1e-12 else 1.0 / dx
+        inverse_y = 0.0 if abs(dy) < 1e-12 else 1.0 / dy
+        for p in range(int(np.floor(min(ax, bx) - wider)) >> 3, (int(np.floor(max(ax, bx) + wider)) >> 3) + 1):
+            s0, s1 = _span(ax, inverse_x, 8 * p - wider, 8 * p + 8 + wider, 0.0, 1.0)
             if s0 > s1:
                 continue
             y0, y1 = ay + s0 * dy, ay + s1 * dy
-            for j in range(int(np.floor(min(y0, y1) - _MARGIN)), int(np.floor(max(y0, y1) + _MARGIN)) + 1):
-                t0, t1 = _span(ay, dy, j - _MARGIN, j + 1 + _MARGIN, s0, s1)
+            for q in range(int(np.floor(min(y0, y1) - wider)) >> 3, (int(np.floor(max(y0, y1) + wider)) >> 3) + 1):
+                t0, t1 = _span(ay, inverse_y, 8 * q - wider, 8 * q + 8 + wider, s0, s1)
                 if t0 > t1:
                     continue
                 z0, z1 = az + t0 * dz, az + t1 * dz
-                floor, roof = _layers_of(ground, i, j)
-                if roof == 32767:
+                floor, roof = _block_layers(ground, p, q)
+                if roof == _NOT_HELD:
                     return -1, low, high
-                if np.floor(min(z0, z1) - _MARGIN) < floor:
-                    _note(times, points, n, t0, low)
-                if np.floor(max(z0, z1) + _MARGIN) >= roof:
-                    _note(times, points, n, t0, high)
+                if np.floor(min(z0, z1) - wider) >= floor and np.floor(max(z0, z1) + wider) < roof:
+                    continue
+                x0, x1 = ax + t0 * dx, ax + t1 * dx
+                first = max(int(np.floor(min(x0, x1) - wider)), 8 * p)
+                for i in range(first, min(int(np.floor(max(x0, x1) + wider)), 8 * p + 7) + 1):
+                    r0, r1 = _span(ax, inverse_x, i - _MARGIN, i + 1 + _MARGIN, t0, t1)
+                    if r0 > r1:
+                        continue
+                    y2, y3 = ay + r0 * dy, ay + r1 * dy
+                    begin = max(int(np.floor(min(y2, y3) - _MARGIN)), 8 * q)
+                    for j in range(begin, min(int(np.floor(max(y2, y3) + _MARGIN)), 8 * q + 7) + 1):
+                        q0, q1 = _span(ay, inverse_y, j - _MARGIN, j + 1 + _MARGIN, r0, r1)
+                        if q0 > q1:
+                            continue
+                        floor, roof = _layers_of(ground, i, j)
+                        z2, z3 = az + q0 * dz, az + q1 * dz
+                        if np.floor(min(z2, z3) - _MARGIN) < floor:
+                            _note(times, points, n, q0, low)
+                        if np.floor(max(z2, z3) + _MARGIN) >= roof:
+                            _note(times, points, n, q0, high)
     for n in range(len(turns)):
         found = _turn_closed(ground, turns[n], voxel)
         if found < 0:
@@ -318,7 +438,7 @@ def _turn_closed(ground, turn, voxel):
             if not met:
                 continue
             floor, roof = _layers_of(ground, i, j)
-            if roof == 32767:
+            if roof == _NOT_HELD:
                 return -1
             if np.floor(low - _MARGIN) < floor:
                 found |= 1

@@ -51,17 +51,19 @@ class Flown:
     """(j, 3, 3) tangent point, corner and tangent point of every corner that is rounded."""
     tube: Tube
     """How far the arcs are from the trajectory, at most."""
+    box_m: tuple[float, float, float, float]
+    """West, south, east and north end of the trajectory."""
     bend_m: float
     """How far points of the trajectory are from the straight legs that they lie on, at most."""
 
 
 def flown(line: Trajectory) -> Flown | None:
     """The way that is flown of a trajectory, or None where it never leaves the column over its first pad."""
-    climb, descent, way, parts, pieces, turns, across, up, bend = _flown(line.enu_m)
+    climb, descent, way, parts, pieces, turns, box, across, up, bend = _flown(line.enu_m)
     if climb >= descent:
         return None
     tube = Tube(across + _ROUNDING_M, up + _ROUNDING_M)
-    return Flown(climb, descent, way, parts, pieces, turns, tube, bend)
+    return Flown(climb, descent, way, parts, pieces, turns, tube, box, bend)
 
 
 @kernel
@@ -153,8 +155,8 @@ def _turn_at(before: Any, corner: Any, after: Any) -> Any:
 
 @kernel
 def _flown(points: Any) -> Any:
-    """(climb, descent, way, parts, pieces, turns, horizontal, vertical, bend) of `Flown` for the points (n, 3) of a
-    trajectory, metres; ``climb >= descent`` where there is nothing between the columns."""
+    """(climb, descent, way, parts, pieces, turns, box, horizontal, vertical, bend) of `Flown` for the points (n, 3)
+    of a trajectory, metres; ``climb >= descent`` where there is nothing between the columns."""
     last = len(points) - 1
     climb, descent = 0, last
     while (
@@ -165,6 +167,11 @@ def _flown(points: Any) -> Any:
         np.hypot(points[descent - 1, 0] - points[last, 0], points[descent - 1, 1] - points[last, 1]) <= COLUMN_M
     ):
         descent -= 1
+    west, south, east, north = np.inf, np.inf, -np.inf, -np.inf
+    for n in range(last + 1):
+        west, east = min(west, points[n, 0]), max(east, points[n, 0])
+        south, north = min(south, points[n, 1]), max(north, points[n, 1])
+    box = (west, south, east, north)
     if climb >= descent:
         none = np.empty((0, 3))
         return (
@@ -174,6 +181,7 @@ def _flown(points: Any) -> Any:
             np.empty(0, np.int64),
             np.empty((0, 2), np.int64),
             np.empty((0, 3, 3)),
+            box,
             0.0,
             0.0,
             0.0,
@@ -215,5 +223,5 @@ def _flown(points: Any) -> Any:
     parts[made] = rows - 1
     return (
         climb, descent, way[:rows].copy(), parts[: made + 1].copy(), pieces[:made].copy(), turns[:turned].copy(),
-        across, up, bend,
+        box, across, up, bend,
     )  # fmt: skip

@@ -61,7 +61,9 @@ def nearest_things(
     if math.isnan(found[0]):
         raise ValueError("a part of the way lies over a tile that is not held")
     return tuple(
-        Nearest(max(distance * _WORTH - way.bend_m - MARGIN_M, 0.0), t, (east, north, up)) if distance < within_m else None
+        Nearest(max(distance * _WORTH - way.bend_m - MARGIN_M, 0.0), t, (east, north, up))
+        if distance < within_m
+        else None
         for distance, (t, east, north, up) in zip(found.tolist(), at.tolist(), strict=True)
     )  # type: ignore[return-value]
 
@@ -129,24 +131,13 @@ def _may_be_nearer(way, first, last, low, high, x0, x1, y0, y1, top, best):
 
 
 @kernel
-def _top(ground, kind, slot, i, j):
-    """``up`` of a kind of thing in a column of a tile; -inf where there is none."""
-    terrain = ground.terrain[slot, i, j]
-    if kind == 0:
-        return terrain
-    if ground.unknown[slot, i, j] != (kind == 2) or (kind == 1 and not ground.surface[slot, i, j] > terrain):
-        return np.float32(-np.inf)
-    return ground.surface[slot, i, j]
-
-
-@kernel
 def _in_four(ground, kind, slot, i, j, east, north, way, first, last, low, high, best, at):
     """Search the 4 x 4 columns of a tile from (i, j) on, whose corner is at (east, north) metres. Returns the least
     squared distance so far (m2); ``at`` (3,) is set to the place on the way where a new one was found."""
     cell = ground.cell_m
     for a in range(4):
         for b in range(4):
-            top = float(_top(ground, kind, slot, i + a, j + b))
+            top = float(ground.things[slot, i + a, j + b, kind])
             x0, y0 = east + a * cell, north + b * cell
             if top == -np.inf or not _may_be_nearer(
                 way, first, last, low, high, x0, x0 + cell, y0, y0 + cell, top, best
@@ -169,7 +160,7 @@ def _in_block(ground, kind, slot, i, j, east, north, way, first, last, low, high
     for a in range(4):
         for b in range(4):
             x0, y0 = east + 16 * a * cell, north + 16 * b * cell
-            top = float(ground.tops16[slot, kind, (i >> 4) + a, (j >> 4) + b])
+            top = float(ground.blocks16[slot, (i >> 4) + a, (j >> 4) + b, kind])
             if top == -np.inf or not _may_be_nearer(
                 way, first, last, low, high, x0, x0 + 16 * cell, y0, y0 + 16 * cell, top, best
             ):
@@ -177,7 +168,7 @@ def _in_block(ground, kind, slot, i, j, east, north, way, first, last, low, high
             for p in range(4 * a, 4 * a + 4):
                 for q in range(4 * b, 4 * b + 4):
                     x, y = east + 4 * p * cell, north + 4 * q * cell
-                    top = float(ground.tops4[slot, kind, (i >> 2) + p, (j >> 2) + q])
+                    top = float(ground.blocks4[slot, (i >> 2) + p, (j >> 2) + q, kind])
                     if top != -np.inf and _may_be_nearer(
                         way, first, last, low, high, x, x + 4 * cell, y, y + 4 * cell, top, best
                     ):
@@ -196,7 +187,7 @@ def _below(ground, kind, p):
     slot = ground.index[i // ground.side, j // ground.side]
     if slot < 0:
         return np.inf
-    return max(p[2] - float(_top(ground, kind, slot, i % ground.side, j % ground.side)), 0.0)
+    return max(p[2] - float(ground.things[slot, i % ground.side, j % ground.side, kind]), 0.0)
 
 
 @kernel
@@ -237,8 +228,12 @@ def _nearest(ground, times, points, way, parts, pieces, within):
             if seed * seed < best:
                 best, where = seed * seed, part
                 at[:] = way[parts[part]]
-        for part in range(len(parts) - 1):
+        # Straight legs first: arcs are short, and little is left to be looked at around them
+        for turn in range(2 * (len(parts) - 1)):
+            part, arcs = turn % (len(parts) - 1), turn >= len(parts) - 1
             first, last = parts[part], parts[part + 1]
+            if (last - first > 1) != arcs:
+                continue
             for c in range(3):
                 low[c], high[c] = way[first, c], way[first, c]
                 for n in range(first + 1, last + 1):
@@ -249,7 +244,7 @@ def _nearest(ground, times, points, way, parts, pieces, within):
             for i in range(max(i0, 0), min(i1, blocks_x) + 1):
                 for j in range(max(j0, 0), min(j1, blocks_y) + 1):
                     slot = ground.index[i // per, j // per]
-                    top = np.inf if slot < 0 else float(ground.tops64[slot, kind, i % per, j % per])
+                    top = np.inf if slot < 0 else float(ground.blocks64[slot, i % per, j % per, kind])
                     if top == -np.inf or not _may_be_nearer(
                         way, first, last, low, high, i * wide, (i + 1) * wide, j * wide, (j + 1) * wide, top, best
                     ):

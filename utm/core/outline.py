@@ -104,16 +104,21 @@ def _next_line(p: float, d: float, cell: float, s: float) -> float:
 
 
 @kernel
-def _shared(az, dz, s0, s1, low, high):
-    """The part of [s0, s1] in which az + s dz lies between low and high, and does not only touch one of them; empty
-    when the first exceeds the second."""
-    low, high = low + _TOUCH_M, high - _TOUCH_M
-    if dz == 0.0:
-        return (s0, s1) if low <= az <= high else (1.0, 0.0)
-    enter, leave = (low - az) / dz, (high - az) / dz
+def _between(p, d, s0, s1, low, high):
+    """The part of [s0, s1] in which p + s d lies in [low, high]; empty when the first exceeds the second."""
+    if d == 0.0:
+        return (s0, s1) if low <= p <= high else (1.0, 0.0)
+    enter, leave = (low - p) / d, (high - p) / d
     if enter > leave:
         enter, leave = leave, enter
     return max(s0, enter), min(s1, leave)
+
+
+@kernel
+def _shared(az, dz, s0, s1, low, high):
+    """The part of [s0, s1] in which az + s dz lies between low and high, and does not only touch one of them; empty
+    when the first exceeds the second."""
+    return _between(az, dz, s0, s1, low + _TOUCH_M, high - _TOUCH_M)
 
 
 @kernel
@@ -203,9 +208,13 @@ def _beside(
         gy = max(max(south - max(ay, ay + dy), min(ay, ay + dy) - north), 0.0)
         if gx * gx + gy * gy >= best:
             continue
+        # What lies farther from the box around all of it than the nearest so far need not be looked at
+        reach = np.sqrt(best)
+        near0, near1 = _between(ax, dx, 0.0, 1.0, west - reach, east + reach)
+        near0, near1 = _between(ay, dy, near0, near1, south - reach, north + reach)
         for w in range(len(spans)):
-            begin = max((spans[w, 0] - times[n]) / (times[n + 1] - times[n]), 0.0)
-            end = min((spans[w, 1] - times[n]) / (times[n + 1] - times[n]), 1.0)
+            begin = max((spans[w, 0] - times[n]) / (times[n + 1] - times[n]), near0)
+            end = min((spans[w, 1] - times[n]) / (times[n + 1] - times[n]), near1)
             if begin > end:
                 continue
             if not (lower_agl or upper_agl):
@@ -226,7 +235,7 @@ def _beside(
                 if slot < 0:
                     out[0] = -1.0
                     return out
-                terrain = float(ground.terrain[slot, i % ground.side, j % ground.side])
+                terrain = float(ground.things[slot, i % ground.side, j % ground.side, 0])
                 low = (lower + terrain if lower_agl else lower) - above
                 high = (upper + terrain if upper_agl else upper) + below
                 s0, s1 = _shared(az, dz, s, t, low, high)

@@ -76,12 +76,12 @@ def drawn_wh(line: Trajectory, aircraft: Aircraft, wind: Wind = CALM, *, enough_
     Args:
         enough_wh: where even a bound on it is no more than this, the bound is returned.
     """
-    took = np.diff(line.t_s)
-    steps = np.diff(line.enu_m, axis=0)
     if wind is CALM:
         bound = (line.end_s - line.start_s) * _most_w(aircraft) * _WH_PER_J
         if bound <= enough_wh:
             return bound
+    took = np.diff(line.t_s)
+    steps = np.diff(line.enu_m, axis=0)
     speed = steps / took[:, None]
     air = speed[:, None, :2] - _winds(line, wind)
     steady = power_w(aircraft, np.hypot(air[..., 0], air[..., 1]), np.broadcast_to(speed[:, None, 2], air.shape[:2]))

@@ -4,8 +4,8 @@ What every flight over a city is held against is the same ground. So it is prepa
 each flight: the columns, a pyramid of the highest things in 4 x 4, 16 x 16 and 64 x 64 of them (for the least distance
 to any), and the layers of planning voxels that the rules leave free (for the proof that a way stays in them).
 
-A tile holds ``side`` x ``side`` columns, of which each takes 9 bytes, 0.8 more for the pyramid and 4 for each planning
-voxel above it. Tiles that were not used for longest make room for new ones.
+A tile holds ``side`` x ``side`` columns, of which each takes 12 bytes and 1.1 more for the blocks, and 4 for each
+planning voxel above it. Tiles that were not used for longest make room for new ones.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from utm.core.columns import Columns
 _SIDE_M = 512.0
 #: The side of the largest blocks of the pyramid.
 _BLOCK = 64
+#: The layers of a column in which nothing is free are [_NONE, -_NONE); no free one is as high as _HIGHEST.
+_NONE, _HIGHEST = 32767, 30_000
 
 
 class Ground(NamedTuple):
@@ -30,22 +32,21 @@ class Ground(NamedTuple):
 
     index: NDArray[np.int32]
     """(tx, ty)."""
-    terrain: NDArray[np.float32]
-    """(slots, side, side) ``up`` of the bare ground; -inf off the map."""
-    surface: NDArray[np.float32]
-    """(slots, side, side) ``up`` of the highest thing; -inf off the map."""
-    unknown: NDArray[np.bool_]
-    """(slots, side, side) where the survey saw nothing."""
-    tops4: NDArray[np.float32]
-    """(slots, 3, side / 4, side / 4) highest ground, seen thing and unseen thing in 4 x 4 columns; -inf: none."""
-    tops16: NDArray[np.float32]
+    things: NDArray[np.float32]
+    """(slots, side, side, 3) ``up`` of the bare ground, of what was seen standing on it, and of what is assumed where
+    nothing was seen; -inf where there is none of it, and off the map."""
+    blocks4: NDArray[np.float32]
+    """(slots, side / 4, side / 4, 4) the highest of each kind in 4 x 4 columns, and the lowest bare ground; -inf where
+    not all of them are on the map."""
+    blocks16: NDArray[np.float32]
     """The same of 16 x 16 columns."""
-    tops64: NDArray[np.float32]
+    blocks64: NDArray[np.float32]
     """The same of 64 x 64 columns."""
-    floor: NDArray[np.int16]
-    """(slots, side / factor, side / factor) lowest free layer of voxels; layer k begins at ``k * voxel_m`` up."""
-    roof: NDArray[np.int16]
-    """The same, one past the highest free layer; at or below ``floor`` where nothing is free."""
+    layers: NDArray[np.int16]
+    """(slots, n, n, 2), n = side / factor: the lowest free layer of each column of voxels, and one past the highest;
+    the second at or below the first where nothing is free. Layer k begins at ``k * voxel_m`` up."""
+    layers8: NDArray[np.int16]
+    """(slots, n / 8, n / 8, 2) the highest first and the lowest second of 8 x 8 columns of voxels: free in all."""
     size: tuple[int, int]
     """(nx, ny) columns of the map; column (0, 0) begins at 0 east, 0 north."""
     side: int
@@ -72,11 +73,11 @@ class Tiles:
     def __init__(self, size: tuple[int, int], cell_m: float, factor: int, *, most_bytes: int = 512_000_000) -> None:
         if min(size) < 1 or factor < 1 or not (math.isfinite(cell_m) and cell_m > 0):
             raise ValueError(f"size, cell and factor must be above zero, got {size}, {cell_m!r} and {factor}")
-        unit = math.lcm(_BLOCK, factor)
+        unit = math.lcm(_BLOCK, 8 * factor)
         self.side = unit * max(int(_SIDE_M / cell_m / unit), 1)
         self.side_m = self.side * cell_m
         shape = math.ceil(size[0] / self.side), math.ceil(size[1] / self.side)
-        self._most = max(most_bytes // (11 * self.side**2), 1)
+        self._most = max(most_bytes // (14 * self.side**2), 1)
         self._tile_of_slot = np.full((0, 2), -1, np.int64)
         self._used = np.zeros(0, np.int64)
         self._clock = 0
@@ -131,17 +132,17 @@ class Tiles:
         if self._tile_of_slot[slot, 0] >= 0:
             ground.index[tuple(self._tile_of_slot[slot])] = -1
         nx, ny = shape
-        for pool, values in ((ground.terrain, columns.terrain_m), (ground.surface, columns.surface_m)):
-            pool[slot] = -np.inf
-            pool[slot, :nx, :ny] = values
-        ground.unknown[slot] = False
-        ground.unknown[slot, :nx, :ny] = columns.unknown
-        _tops(ground.terrain[slot], ground.surface[slot], ground.unknown[slot],
-              ground.tops4[slot], ground.tops16[slot], ground.tops64[slot])  # fmt: skip
+        things = ground.things[slot]
+        things[:] = -np.inf
+        seen = ~columns.unknown & (columns.surface_m > columns.terrain_m)
+        things[:nx, :ny, 0] = columns.terrain_m
+        things[:nx, :ny, 1] = np.where(seen, columns.surface_m, -np.inf)
+        things[:nx, :ny, 2] = np.where(columns.unknown, columns.surface_m, -np.inf)
+        _blocks(things, ground.blocks4[slot], ground.blocks16[slot], ground.blocks64[slot])
         _layers(
             read_only(np.ascontiguousarray(lowest_m, np.float64)),
             read_only(np.ascontiguousarray(highest_m, np.float64)),
-            ground.factor, ground.factor * ground.cell_m, ground.floor[slot], ground.roof[slot],
+            ground.factor, ground.factor * ground.cell_m, ground.layers[slot], ground.layers8[slot],
         )  # fmt: skip
         ground.index[i, j] = slot
         self._tile_of_slot[slot] = tile
@@ -153,9 +154,9 @@ class Tiles:
         if slots <= have:
             return
         pools = _pools(slots, self.side, self.ground.factor)
-        for new, old in zip(pools, self.ground[1:9], strict=True):
+        for new, old in zip(pools, self.ground[1:7], strict=True):
             new[:have] = old
-        self.ground = self.ground._replace(**dict(zip(Ground._fields[1:9], pools, strict=True)))
+        self.ground = self.ground._replace(**dict(zip(Ground._fields[1:7], pools, strict=True)))
         more = slots - have
         self._tile_of_slot = np.vstack([self._tile_of_slot, np.full((more, 2), -1)])
         self._used = np.concatenate([self._used, np.full(more, -1)])
@@ -179,15 +180,12 @@ def whole(columns: Columns, lowest_m: Any, highest_m: Any, factor: int = 1) -> G
 
 def _pools(slots: int, side: int, factor: int) -> tuple[NDArray[Any], ...]:
     """The arrays of a ground but its index, nothing written yet."""
-    flat = (slots, side, side)
-    voxels = (slots, side // factor, side // factor)
+    n = side // factor
     return (
-        np.empty(flat, np.float32),
-        np.empty(flat, np.float32),
-        np.empty(flat, np.bool_),
-        *(np.empty((slots, 3, side // step, side // step), np.float32) for step in (4, 16, 64)),
-        np.empty(voxels, np.int16),
-        np.empty(voxels, np.int16),
+        np.empty((slots, side, side, 3), np.float32),
+        *(np.empty((slots, side // step, side // step, 4), np.float32) for step in (4, 16, 64)),
+        np.empty((slots, n, n, 2), np.int16),
+        np.empty((slots, n // 8, n // 8, 2), np.int16),
     )
 
 
@@ -220,50 +218,53 @@ def _wanted(index: Any, points: Any, reach: float, side_m: float, used: Any, clo
 
 
 @kernel
-def _tops(terrain: Any, surface: Any, unknown: Any, tops4: Any, tops16: Any, tops64: Any) -> None:
-    """Fill the pyramid (3, n, n) of one tile (side, side): ground, things seen on it, things assumed where nothing was
-    seen; heights ``up`` in metres, -inf where there is none."""
-    tops4[:], tops16[:], tops64[:] = -np.inf, -np.inf, -np.inf
-    side = terrain.shape[0]
+def _blocks(things: Any, blocks4: Any, blocks16: Any, blocks64: Any) -> None:
+    """Fill the blocks of one tile (side, side, 3): the highest of each kind of thing, and the lowest bare ground."""
+    for blocks in (blocks4, blocks16, blocks64):
+        blocks[:, :, :3] = -np.inf
+        blocks[:, :, 3] = np.inf
+    side = things.shape[0]
     for i in range(side):
         for j in range(side):
-            ground, top = terrain[i, j], surface[i, j]
-            a, b = i >> 2, j >> 2
-            tops4[0, a, b] = max(tops4[0, a, b], ground)
-            if unknown[i, j]:
-                tops4[2, a, b] = max(tops4[2, a, b], top)
-            elif top > ground:
-                tops4[1, a, b] = max(tops4[1, a, b], top)
-    for kind in range(3):
-        for a in range(side >> 2):
-            for b in range(side >> 2):
-                top = tops4[kind, a, b]
-                tops16[kind, a >> 2, b >> 2] = max(tops16[kind, a >> 2, b >> 2], top)
-                tops64[kind, a >> 4, b >> 4] = max(tops64[kind, a >> 4, b >> 4], top)
+            block = blocks4[i >> 2, j >> 2]
+            block[3] = min(block[3], things[i, j, 0])
+            for kind in range(3):
+                block[kind] = max(block[kind], things[i, j, kind])
+    for a in range(side >> 2):
+        for b in range(side >> 2):
+            for wider in (blocks16[a >> 2, b >> 2], blocks64[a >> 4, b >> 4]):
+                wider[3] = min(wider[3], blocks4[a, b, 3])
+                for kind in range(3):
+                    wider[kind] = max(wider[kind], blocks4[a, b, kind])
 
 
 @kernel
-def _layers(lowest: Any, highest: Any, factor: int, voxel: float, floor: Any, roof: Any) -> None:
-    """Fill the free layers (n, n) int16 of one tile: a voxel is free that lies between the lowest and the highest
-    height (nx, ny) of each of its factor x factor columns, by the very comparison of `utm.core.flight_space`. Voxels
-    that are not full of columns are closed."""
-    floor[:], roof[:] = 32767, -32768
-    for a in range(lowest.shape[0] // factor):
-        for b in range(lowest.shape[1] // factor):
+def _layers(lowest: Any, highest: Any, factor: int, voxel: float, layers: Any, layers8: Any) -> None:
+    """Fill the free layers (n, n, 2) int16 of one tile, and of blocks of 8 x 8: a voxel is free that lies between the
+    lowest and the highest height (nx, ny) of each of its factor x factor columns, by the very comparison of
+    `utm.core.flight_space`. Voxels that are not full of columns are closed."""
+    layers[:, :, 0], layers[:, :, 1] = _NONE, -_NONE
+    layers8[:, :, 0], layers8[:, :, 1] = -_NONE, _NONE
+    for a in range(layers.shape[0]):
+        for b in range(layers.shape[1]):
             low, high = -np.inf, np.inf
-            for i in range(a * factor, (a + 1) * factor):
-                for j in range(b * factor, (b + 1) * factor):
-                    low, high = max(low, lowest[i, j]), min(high, highest[i, j])
-            if not (low < high and abs(low) < 30000 * voxel and abs(high) < 30000 * voxel):
-                continue
-            first, past = int(np.ceil(low / voxel)), int(np.floor(high / voxel))
-            # The quotient rounds: what counts is the product
-            while first * voxel < low:
-                first += 1
-            while (first - 1) * voxel >= low:
-                first -= 1
-            while past * voxel > high:
-                past -= 1
-            while (past + 1) * voxel <= high:
-                past += 1
-            floor[a, b], roof[a, b] = first, past
+            if (a + 1) * factor > lowest.shape[0] or (b + 1) * factor > lowest.shape[1]:
+                low = np.inf
+            else:
+                for i in range(a * factor, (a + 1) * factor):
+                    for j in range(b * factor, (b + 1) * factor):
+                        low, high = max(low, lowest[i, j]), min(high, highest[i, j])
+            if low < high and abs(low) < _HIGHEST * voxel and abs(high) < _HIGHEST * voxel:
+                first, past = int(np.ceil(low / voxel)), int(np.floor(high / voxel))
+                # The quotient rounds: what counts is the product
+                while first * voxel < low:
+                    first += 1
+                while (first - 1) * voxel >= low:
+                    first -= 1
+                while past * voxel > high:
+                    past -= 1
+                while (past + 1) * voxel <= high:
+                    past += 1
+                layers[a, b, 0], layers[a, b, 1] = first, past
+            layers8[a >> 3, b >> 3, 0] = max(layers8[a >> 3, b >> 3, 0], layers[a, b, 0])
+            layers8[a >> 3, b >> 3, 1] = min(layers8[a >> 3, b >> 3, 1], layers[a, b, 1])
