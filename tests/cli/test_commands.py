@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.repo import ROOT, SAMPLE
@@ -175,9 +176,12 @@ def test_route_asks_nobody(utm, airspace):
 def test_positions_of_operators_with_their_own_ground_station(utm, airspace, tmp_path):
     route = utm.json("plan", "submit", medicine(tmp_path), "--depart", "+60")["intent"]["route"]
     assert utm.json("plan", "activate", "medicine")["state"] == "Activated"
-    # Soon after its departure, or it would be Contingent for its silence; past its column, where heights differ less.
-    departs, *others = (datetime.datetime.fromisoformat(point["time"]) for point in route)
-    middle = route[1 + next(n for n, when in enumerate(others) if (when - departs).total_seconds() > 30.0)]
+    # Forty seconds after its departure: past its column, where heights differ less within its tolerance, and soon
+    # enough not to be Contingent for its silence.
+    times = [datetime.datetime.fromisoformat(point["time"]).timestamp() for point in route]
+    names = ("lon", "lat", "amsl_m")
+    middle = {name: float(np.interp(times[0] + 40.0, times, [point[name] for point in route])) for name in names}
+    middle["time"] = datetime.datetime.fromtimestamp(times[0] + 40.0, datetime.UTC).isoformat()
     where = ["--lon", middle["lon"], "--lat", middle["lat"], "--time", middle["time"]]
     inside = utm.json("plan", "position", "medicine", *where, "--height", middle["amsl_m"], "--datum", "AMSL")
     assert inside["inside"] is True
