@@ -117,7 +117,7 @@ def test_conflicts_on_a_lattice_equal_brute_force(stored, probe, horizontal, ver
     check(filled(corridors, cell_m=2.0, slot_s=2.0), corridors, probe, horizontal, vertical)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(stored=st.lists(wild_corridors(), max_size=12), probe=wild_corridors())
 def test_conflicts_of_any_size_equal_brute_force(stored, probe):
     corridors = dict(enumerate(stored))
