@@ -31,7 +31,8 @@ def test_none_is_missed_and_false_alarms_lie_at_the_limit(family: str):
     assert 40 < true.sum() < 250  # both answers are asked for
     assert not np.flatnonzero(true & ~said).tolist()
     false = np.flatnonzero(said & ~true)
-    assert (beyond_m(pairs.taken(false)) <= MARGIN_M).all()
+    # Where two flights only touch, the margin is taken twice.
+    assert (beyond_m(pairs.taken(false)) <= 2 * MARGIN_M).all()
 
 
 @pytest.mark.nojit

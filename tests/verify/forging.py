@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ import numpy as np
 from tests.airspace.conftest import T0
 from utm.airspace.documents import zone_feature
 from utm.airspace.granting import ovn_of
+from utm.airspace.limits import limits_of
 from utm.airspace.records import intent_document, intent_from
+from utm.airspace.space import Skies
 from utm.airspace.zones import zone_hash
 from utm.core import time_path, tube_of
 from utm.mapping import CityMap
@@ -90,7 +93,26 @@ def granted(
         neighbours=tuple(f"{other['id']}@{other['ovn']}" for other in neighbours),
         clearances={},
     )
-    return sealed(plain_json(intent_document(dataclasses.replace(intent, ovn="-"))))
+    document = sealed(plain_json(intent_document(dataclasses.replace(intent, ovn="-"))))
+    return certified(document, city, zones=zones, neighbours=neighbours)
+
+
+@functools.cache
+def _skies(city: CityMap) -> Skies:
+    return Skies(city, RULES)
+
+
+def certified(
+    document: Document, city: CityMap, *, zones: Sequence[GeoZone] = (), neighbours: Sequence[Document] = ()
+) -> Document:
+    """With the names of its zones and neighbours and the certificate that the engine writes for it."""
+    intent, others = intent_from(document), [intent_from(other) for other in neighbours]
+    limits = limits_of(_skies(city), intent.plan, intent.corridor, tuple(zones), others)
+    names = {
+        "zones": [f"{zone.id}@{zone_hash(zone)}" for zone in zones],
+        "neighbours": [f"{other.id}@{other.ovn}" for other in others],
+    }
+    return plain_json(intent_document(dataclasses.replace(intent, limits=limits))) | names
 
 
 def sealed(document: Document) -> Document:

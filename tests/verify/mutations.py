@@ -6,11 +6,10 @@ called twice with the same dice: once ``broken``, once not. Where no twin can be
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +26,7 @@ from tests.verify.forging import (
     WALL_UP_M,
     Document,
     at_share,
+    certified,
     granted,
     hop,
     passing,
@@ -37,9 +37,8 @@ from tests.verify.forging import (
 )
 from utm.airspace.records import intent_from
 from utm.airspace.volumes import volumes_of
-from utm.airspace.zones import zone_hash
 from utm.mapping import CityMap
-from utm.model import Datum, GeoZone, WeeklyPeriod
+from utm.model import Datum, WeeklyPeriod
 
 CM = 0.01
 TENTH_S = 0.1
@@ -237,20 +236,12 @@ def zone_on_certain_days(city: CityMap, dice: np.random.Generator, broken: bool)
 
 def _with_zone(city: CityMap, document: Document, changes: dict[str, Any]) -> Forged:
     zone = square_zone(city, "Z", OPEN_M, 40.0, document.pop("heading"), **changes)
-    return Forged(_naming(document, zones=[zone]), {"zones": [zone]}, frozenset({"zone"}))
+    return Forged(certified(document, city, zones=[zone]), {"zones": [zone]}, frozenset({"zone"}))
 
 
-def _naming(document: Document, *, zones: Sequence[GeoZone] = (), neighbours: Sequence[Document] = ()) -> Document:
-    return document | {
-        "zones": [f"{zone.id}@{zone_hash(zone)}" for zone in zones],
-        "neighbours": [f"{other['id']}@{other['ovn']}" for other in neighbours],
-    }
-
-
-def _meeting(mine: Document, other: Document) -> Forged:
-    return Forged(
-        _naming(mine, neighbours=[other]), {"neighbours": [other], "live": [other]}, frozenset({"separation"})
-    )
+def _meeting(city: CityMap, mine: Document, other: Document) -> Forged:
+    document = certified(mine, city, neighbours=[other])
+    return Forged(document, {"neighbours": [other], "live": [other]}, frozenset({"separation"}))
 
 
 @family
@@ -263,7 +254,7 @@ def beside_a_neighbour(city: CityMap, dice: np.random.Generator, broken: bool) -
     aside = np.array([-along[1], along[0], 0.0])
     needed = room_needed(mine, mine)[0] + (-CM if broken else CM)
     late = float(dice.uniform(-15, 15))
-    return _meeting(mine, granted(city, corners + needed * aside, T0 + late, name="N"))
+    return _meeting(city, mine, granted(city, corners + needed * aside, T0 + late, name="N"))
 
 
 @family
@@ -278,11 +269,10 @@ def above_a_neighbour(city: CityMap, dice: np.random.Generator, broken: bool) ->
         other = granted(city, _open_hop(np.random.default_rng(seed), height, turn), name="N")
     late = at_share(lower, OPEN_M) - at_share(other, OPEN_M) + float(dice.uniform(-8, 8))
     other = granted(city, _open_hop(np.random.default_rng(seed), height, turn), T0 + late, name="N")
-    return (
-        _meeting(lower, other)
-        if dice.random() < 0.5
-        else _meeting(granted(city, _open_hop(np.random.default_rng(seed), height, turn), T0 + late, name="M"), lower)
-    )
+    if dice.random() < 0.5:
+        return _meeting(city, lower, other)
+    upper = granted(city, _open_hop(np.random.default_rng(seed), height, turn), T0 + late, name="M")
+    return _meeting(city, upper, lower)
 
 
 @family
@@ -296,7 +286,9 @@ def across_a_neighbour_in_time(city: CityMap, dice: np.random.Generator, broken:
     speed = 8.0  # of the quad, at the middle of a leg of 300 m
     wait = 2 * RULES.time_tolerance_s + needed * math.sqrt(2) / speed + (-TENTH_S if broken else TENTH_S)
     wait = wait if dice.random() < 0.5 else -wait
-    return _meeting(mine, granted(city, _open_hop(np.random.default_rng(seed), up, math.pi / 2), T0 + wait, name="N"))
+    return _meeting(
+        city, mine, granted(city, _open_hop(np.random.default_rng(seed), up, math.pi / 2), T0 + wait, name="N")
+    )
 
 
 @family
@@ -308,7 +300,7 @@ def after_a_neighbour_on_its_pad(city: CityMap, dice: np.random.Generator, broke
     onward = corners[-1, :2] + (np.array([200.0, 120.0]) if dice.random() < 0.5 else np.array([0.0, 250.0]))
     flight = hop(corners[-1], onward, 80.0)
     second = granted(city, flight, free + (-TENTH_S if broken else TENTH_S), name="N")
-    return _meeting(first, second) if dice.random() < 0.5 else _meeting(second, first)
+    return _meeting(city, first, second) if dice.random() < 0.5 else _meeting(city, second, first)
 
 
 @family
@@ -316,7 +308,7 @@ def left_out(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """A live flight beside it that the certificate does not name."""
     made = beside_a_neighbour(city, dice, broken)
     (other,) = made.beside["neighbours"]
-    return Forged(_naming(made.document), {"live": [other]}, says="was not judged against it")
+    return Forged(certified(made.document, city), {"live": [other]}, says="was not judged against it")
 
 
 @family
@@ -399,7 +391,7 @@ def sizes(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     name = str(dice.choice(names))
     step = TENTH_S if name.endswith("_s") else CM
     document["corridor"][name] += -step if broken else step
-    return Forged(sealed(document), says="The corridor's")
+    return Forged(certified(sealed(document), city), says="The corridor's")
 
 
 @family
@@ -421,8 +413,8 @@ def volumes(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     return Forged(document, says="No volume holds")
 
 
-def _certified(city: CityMap, dice: np.random.Generator) -> tuple[Document, list[dict[str, Any]]]:
-    """A flight past the wall, and what a certificate should say of it."""
+def _past_the_wall(city: CityMap, dice: np.random.Generator) -> Document:
+    """A flight with something in every line but those of zones and neighbours, its certificate by hand."""
     corner, heading = _corner(WALL_M, dice)
     away, up = float(dice.uniform(31, 60)), float(dice.uniform(80, 110))
     document = granted(city, hop(*passing(corner, heading, away, *_spans(dice)), up))
@@ -434,34 +426,45 @@ def _certified(city: CityMap, dice: np.random.Generator) -> tuple[Document, list
         ("pad", "origin", 2.0, 0.0),
         ("pad", "destination", 2.0, 0.0),
     ]
-    lines = [
+    document["limits"] = [
         {"kind": kind, "subject": subject, "found_m": found - 0.0005, "needed_m": needed, "at_s": T0, "at_m": [0, 0, 0]}
         for kind, subject, found, needed in truth
     ]
-    return document, lines
+    return document
+
+
+def _with_everything(city: CityMap, dice: np.random.Generator) -> Forged:
+    """A flight past the wall, by hand, or one beside a neighbour and a zone, as the engine certifies it."""
+    if dice.random() < 0.5:
+        return Forged(_past_the_wall(city, dice))
+    made = beside_a_neighbour(city, dice, False)
+    start, end = (np.array(made.document["corridor"]["enu_m"][n])[:2] for n in (0, -1))
+    zone = square_zone(city, "Z", start + 110.0 * (start - end) / np.linalg.norm(start - end), 40.0)  # behind it
+    others = made.beside["neighbours"]
+    document = certified(made.document, city, zones=[zone], neighbours=others)
+    return Forged(document, {"zones": [zone], "neighbours": others, "live": others})
 
 
 @family
 def claims(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """A certificate that promises a centimetre more than there is, or asks for one less."""
-    document, lines = _certified(city, dice)
+    made = _with_everything(city, dice)
+    lines = made.document["limits"]
     wrong = lines[int(dice.integers(len(lines)))]
     less = dice.random() < 0.3
     if broken:
         wrong["found_m"] += 0.0 if less else CM
         wrong["needed_m"] -= CM if less else 0.0
-    document["limits"] = lines
-    return Forged(document, says="The certificate needs" if less else "The certificate claims")
+    return Forged(made.document, made.beside, says="The certificate needs" if less else "The certificate claims")
 
 
 @family
 def silence(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """A certificate that leaves a line out."""
-    document, lines = _certified(city, dice)
+    made = _with_everything(city, dice)
     if broken:
-        lines.pop(int(dice.integers(len(lines))))
-    document["limits"] = lines
-    return Forged(document, says="does not speak of")
+        made.document["limits"].pop(int(dice.integers(len(made.document["limits"]))))
+    return Forged(made.document, made.beside, says="does not speak of")
 
 
 @family
@@ -479,7 +482,7 @@ def names(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged | No
         return None
     made = beside_a_neighbour(city, dice, False)
     zone = square_zone(city, "Z", (400.0, 300.0), 40.0)
-    document = copy.deepcopy(made.document) | _naming({}, zones=[zone], neighbours=made.beside["neighbours"])
+    document = certified(made.document, city, zones=[zone], neighbours=made.beside["neighbours"])
     what = str(dice.choice(["neighbours", "zones", "map_version", "ovn"]))
     text = document[what][0] if isinstance(document[what], list) else document[what]
     n = len(text) - 1 - int(dice.integers(10))

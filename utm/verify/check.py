@@ -24,7 +24,7 @@ from utm.verify.flight import (
     turns,
 )
 from utm.verify.geometry import Floats
-from utm.verify.ground import edge_room_m, pad_room, under_pad
+from utm.verify.ground import Shape, edge_room_m, pad_room, under_pad
 from utm.verify.reading import (
     Intent,
     Malformed,
@@ -140,6 +140,9 @@ def _check(  # type: ignore[no-untyped-def]
     if not room.in_order:
         case.faults += faults_of_order(room)
         return
+    if (edge := edge_room_m(city_map, [Shape(line, 0)])) < 0:
+        case.faults.append(f"It leads off the map, by {-edge:.1f} m.")
+        return
     case.faults += papers.faults_of_map(intent, city_map, _REACH * rules.clearance_m)
     case.faults += papers.faults_of_names(intent, known_zones, others, around)
     case.faults += papers.faults_of_sizes(room, rules, now_s)
@@ -156,9 +159,8 @@ def _check(  # type: ignore[no-untyped-def]
     if "volumes" in document:
         volumes = [read_volume(one) for one in get(document, "volumes", Sequence)]
         case.faults += papers.faults_of_volumes(room, volumes)
-    if document.get("limits"):
-        claims = [read_claim(one) for one in get(document, "limits", Sequence)]
-        case.faults += papers.faults_of_claims(claims, case.proven)
+    claims = [read_claim(one) for one in get(document, "limits", Sequence)]
+    case.faults += papers.faults_of_claims(claims, case.proven)
 
 
 def _of_rules(rules: RuleSet) -> None:

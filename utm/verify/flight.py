@@ -23,7 +23,7 @@ from utm.verify.reading import Room
 _ACCEPTANCE_M = 10.0
 #: A knot this near to the straight line between two others does not bend it: hundreds of times what rounding moves.
 _STRAIGHT_M = 1e-6
-#: A column leads straight up: its ends are no farther apart over the ground.
+#: What is no farther from a pad, over the ground, is straight over it.
 _UPRIGHT_M = 1e-3
 #: Unix time in float64 is off by a quarter of a microsecond at each end of a piece.
 _CLOCK_S = 1e-6
@@ -63,25 +63,32 @@ class Turn:
 
 
 def corners(line: Floats) -> list[int]:
-    """The knots (n, 3) at which a way bends, with both ends.
+    """The knots (n, 3) at which a way bends or rests, between the tops of its columns; before them the first knot,
+    after them the last. The columns are what lies straight over each pad.
 
-    A knot is none when it and all knots since the last corner lie on the straight line to the next knot.
+    A knot is none when it and all knots since the last corner lie on the straight line to the next knot, in order.
     """
-    found, first = [0], 0
-    for n in range(1, len(line) - 1):
+    climb = _over(line)
+    descent = len(line) - 1 - _over(line[::-1])
+    found, first = [0, climb], climb
+    for n in range(climb + 1, descent):
         along = line[n + 1] - line[first]
         length = float(np.linalg.norm(along))
-        between = line[first + 1 : n + 1] - line[first]
-        share = between @ along / (length or 1.0)
-        off = np.linalg.norm(between - share[:, None] * along / (length or 1.0), axis=1)
-        if (
-            length == 0.0
-            or off.max() > _STRAIGHT_M
-            or (np.diff(share, prepend=0.0, append=length) < -_STRAIGHT_M).any()
-        ):
+        bends = (line[n] == line[n - 1]).all() or (line[n] == line[n + 1]).all() or length == 0.0
+        if not bends:
+            share = (line[first : n + 2] - line[first]) @ along / length
+            off = np.linalg.norm(line[first : n + 2] - line[first] - share[:, None] * along / length, axis=1)
+            bends = off.max() > _STRAIGHT_M or (np.diff(share) <= 0.0).any()
+        if bends:
             found.append(n)
             first = n
-    return [*found, len(line) - 1]
+    return [*found, descent, len(line) - 1]
+
+
+def _over(line: Floats) -> int:
+    """How many knots after the first are straight over it."""
+    beside = np.hypot(*(line - line[0])[:, :2].T) > _UPRIGHT_M
+    return int(beside.argmax()) - 1 if beside.any() else len(line) - 1
 
 
 def turns(line: Floats, at: list[int]) -> tuple[Turn, ...]:
@@ -102,16 +109,12 @@ def turns(line: Floats, at: list[int]) -> tuple[Turn, ...]:
 
 def faults_of_columns(line: Floats, at: list[int]) -> Iterator[str]:
     """What is wrong with how a flight leaves the ground and comes back."""
-    if len(at) < 4:
-        yield "The flight has no way between a take-off and a landing column."
+    if at[1] >= at[-2]:
+        yield "The flight never leaves the column over its pad."
         return
-    for name, (low, high) in (("take-off", (at[0], at[1])), ("landing", (at[-1], at[-2]))):
-        ends = line[min(low, high) : max(low, high) + 1]
-        off = float(np.hypot(*(ends - line[low])[:, :2].T).max())
-        if off > _UPRIGHT_M:
-            yield f"The {name} column is not upright: it leans over by {off:.3f} m."
-        if line[high, 2] < line[low, 2]:
-            yield f"The {name} column leads downwards from its pad."
+    for name, pad, column in (("take-off", line[0], line[: at[1] + 1]), ("landing", line[-1], line[at[-2] :])):
+        if (under := float(pad[2] - column[:, 2].min())) > _UPRIGHT_M:
+            yield f"The {name} column leads {under:.3f} m below its pad."
 
 
 def faults_of_tube(room: Room, found: tuple[Turn, ...]) -> Iterator[str]:

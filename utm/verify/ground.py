@@ -238,7 +238,7 @@ def _pooled(tops: Floats) -> Floats:
 
 
 def edge_room_m(city_map: CityMap, shapes: Sequence[Shape]) -> float:
-    """How far shapes stay from the edge of the map, beyond which nothing is known; negative outside."""
+    """How far shapes stay from the edge of the map over the ground; negative outside."""
     points = np.concatenate([shape.points_m[:, :2] for shape in shapes])
     return float(min(points.min(), (np.array(city_map.extent_m) - points.max(axis=0)).min()))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from utm.errors import MapError
 from utm.mapping import CityMap
-from utm.mapping.mapfile import identity_of, tile_hash, version_of
+from utm.mapping.mapfile import identity_of, tile_box, tile_hash, version_of
 from utm.model import RuleSet
 from utm.verify.apart import occupied
 from utm.verify.geometry import Floats
@@ -42,14 +42,9 @@ def faults_of_map(intent: Intent, city_map: CityMap, around_m: float) -> Iterato
     proven = _proven.setdefault(city_map, set())
     try:
         ix0, iy0, ix1, iy1 = city_map.cells(*low, *high)
-        side = 512  # cells of a tile (`utm.mapping.mapfile.TILE`)
         for tile in city_map.tiles():
-            if tile in proven or not (
-                tile[0] * side < ix1
-                and tile[1] * side < iy1
-                and ix0 < (tile[0] + 1) * side
-                and iy0 < (tile[1] + 1) * side
-            ):
+            west, south, east, north = tile_box(city_map.size, tile)
+            if tile in proven or not (west < ix1 and south < iy1 and ix0 < east and iy0 < north):
                 continue
             if tile_hash(identity, tile, city_map.tile_content(tile)) == city_map.hash_of(tile):
                 proven.add(tile)

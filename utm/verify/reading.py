@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from utm.errors import UtmError
 from utm.model import Aircraft, Datum, Restriction
 
+#: Beyond these numbers nothing is reckoned: metres from a map's corner, Unix seconds (2200), metres or seconds of room.
+_FARTHEST_M, _LATEST_S, _LARGEST = 1e7, 7.3e9, 1e5
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
@@ -142,8 +144,8 @@ def number(document: Any, path: str) -> float:
 def size(document: Any, path: str) -> float:
     """The finite number of 0 or more at a path. Raises Malformed."""
     value = number(document, path)
-    if value < 0:
-        raise Malformed(f"{path} is below 0: {value!r}")
+    if not 0 <= value <= _LARGEST:
+        raise Malformed(f"{path} is below 0, or larger than any that makes sense: {value!r}")
     return value
 
 
@@ -167,6 +169,8 @@ def read_room(document: Any, path: str = "corridor") -> Room:
     if len(t_s) != len(enu_m) or len(t_s) < 2:
         raise Malformed(f"{path} has {len(t_s)} times and {len(enu_m)} points")
     names = ("half_width_m", "below_m", "above_m", "time_tolerance_s", "pad_hold_s")
+    if not (np.abs(enu_m) <= _FARTHEST_M).all() or not ((t_s >= 0) & (t_s <= _LATEST_S)).all():
+        raise Malformed(f"{path} leads to places or times that no flight of ours can reach")
     figures = [size(document, f"{path}.{name}") for name in names]
     tube = [size(document, f"{path}.tube.{name}") for name in ("horizontal_m", "vertical_m")]
     return Room(t_s, enu_m, *figures, *tube)
@@ -263,6 +267,8 @@ def read_zone(feature: Any) -> Zone:
             ring = ring[:-1]
         if len(ring) < 3:
             raise Malformed(f"its outline has {len(ring)} corners")
+        if not ((np.abs(ring) <= (180, 90)).all() and np.ptp(ring[:, 0]) <= 180):
+            raise Malformed("its outline leaves the globe, or goes around it")
         periods = tuple(
             (
                 tuple(_DAYS.index(day) for day in get(period, "days", Sequence)),
