@@ -39,6 +39,8 @@ WALL_M, WALL_UP_M = (780.0, 360.0, 820.0, 840.0), 130.0
 SHED_M, SHED_UP_M = (1300.0, 200.0, 1320.0, 220.0), 13.0
 UNKNOWN_M = (300.0, 880.0, 340.0, 920.0)
 PLAIN_UP_M = 10.0
+#: Free air: nothing within 150 m of it below 150 m up.
+OPEN = (1150.0, 600.0)
 RULES = RuleSet()
 QUAD = AIRCRAFT_CLASSES["quad"]
 
@@ -65,6 +67,7 @@ def granted(
     zones: Sequence[GeoZone] = (),
     neighbours: Sequence[Document] = (),
     priority: int = 0,
+    authorisations: tuple[str, ...] = (),
     rules: RuleSet = RULES,
 ) -> Document:
     """The document of an approval to fly along some corners, whether that is right or not."""
@@ -80,7 +83,16 @@ def granted(
         tube_of(corners, QUAD),
     )
     ends = place(city, corners[0]), place(city, corners[-1])
-    plan = FlightPlan(name, f"{name} co", QUAD, *ends, departure_s, departure_s + 600.0, priority=priority)
+    plan = FlightPlan(
+        name,
+        f"{name} co",
+        QUAD,
+        *ends,
+        departure_s,
+        departure_s + 600.0,
+        priority=priority,
+        authorisations=authorisations,
+    )
     intent = OperationalIntent(
         id=name,
         plan=plan,

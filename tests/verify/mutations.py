@@ -17,6 +17,7 @@ import numpy as np
 
 from tests.airspace.conftest import T0
 from tests.verify.forging import (
+    OPEN,
     PLAIN_UP_M,
     RULES,
     SHED_M,
@@ -42,8 +43,6 @@ from utm.model import Datum, WeeklyPeriod
 
 CM = 0.01
 TENTH_S = 0.1
-#: Free air over the plain: no thing within 150 m below 150 m up.
-OPEN_M = (1150.0, 600.0)
 
 
 @dataclass
@@ -85,7 +84,7 @@ def _open_hop(dice: np.random.Generator, up_m: float, turn: float = 0.0) -> list
     """A level leg of 300 m over open ground."""
     heading = float(dice.uniform(0, 2 * math.pi)) + turn
     reach = 150 * np.array([math.cos(heading), math.sin(heading)])
-    return hop(np.array(OPEN_M) - reach, np.array(OPEN_M) + reach, up_m)
+    return hop(np.array(OPEN) - reach, np.array(OPEN) + reach, up_m)
 
 
 @family
@@ -169,10 +168,10 @@ def ceiling(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
 def zone_beside(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """Past a corner of a zone."""
     turned = float(dice.uniform(0, math.pi / 2))
-    zone = square_zone(city, "Z", OPEN_M, 40.0, turned)
+    zone = square_zone(city, "Z", OPEN, 40.0, turned)
     quarter = int(dice.integers(4))
     out = turned + math.pi / 4 + quarter * math.pi / 2
-    corner = np.array(OPEN_M) + 40.0 * math.sqrt(2) * np.array([math.cos(out), math.sin(out)])
+    corner = np.array(OPEN) + 40.0 * math.sqrt(2) * np.array([math.cos(out), math.sin(out)])
     heading = out + float(dice.uniform(-0.6, 0.6))
     ends = passing(corner, heading, RULES.half_width_m + (-CM if broken else CM), *_spans(dice))
     return Forged(
@@ -190,7 +189,7 @@ def zone_above_or_below(city: CityMap, dice: np.random.Generator, broken: bool) 
     datum = Datum.AGL if dice.random() < 0.5 else city.frame.vertical
     value = limit - (PLAIN_UP_M if datum is Datum.AGL else 0.0)
     changes = {"upper_m": value, "upper_datum": datum} if over else {"lower_m": value, "lower_datum": datum}
-    zone = square_zone(city, "Z", OPEN_M, 40.0, float(dice.uniform(0, 1)), **changes)
+    zone = square_zone(city, "Z", OPEN, 40.0, float(dice.uniform(0, 1)), **changes)
     return Forged(granted(city, _open_hop(dice, up), zones=[zone]), {"zones": [zone]}, frozenset({"zone"}))
 
 
@@ -199,9 +198,9 @@ def _times_in_zone(city: CityMap, dice: np.random.Generator, departure_s: float)
     heading = float(dice.uniform(0, 2 * math.pi))
     along = np.array([math.cos(heading), math.sin(heading)])
     reach = 40.0 + RULES.half_width_m
-    document = granted(city, hop(OPEN_M - 150 * along, OPEN_M + 150 * along, 80.0), departure_s)
+    document = granted(city, hop(OPEN - 150 * along, OPEN + 150 * along, 80.0), departure_s)
     document["heading"] = heading
-    return document, at_share(document, OPEN_M - reach * along), at_share(document, OPEN_M + reach * along)
+    return document, at_share(document, OPEN - reach * along), at_share(document, OPEN + reach * along)
 
 
 @family
@@ -235,7 +234,7 @@ def zone_on_certain_days(city: CityMap, dice: np.random.Generator, broken: bool)
 
 
 def _with_zone(city: CityMap, document: Document, changes: dict[str, Any]) -> Forged:
-    zone = square_zone(city, "Z", OPEN_M, 40.0, document.pop("heading"), **changes)
+    zone = square_zone(city, "Z", OPEN, 40.0, document.pop("heading"), **changes)
     return Forged(certified(document, city, zones=[zone]), {"zones": [zone]}, frozenset({"zone"}))
 
 
@@ -267,7 +266,7 @@ def above_a_neighbour(city: CityMap, dice: np.random.Generator, broken: bool) ->
     for _ in range(4):  # its tube belongs to what is needed
         height = up + room_needed(lower, other)[1] + (-CM if broken else CM)
         other = granted(city, _open_hop(np.random.default_rng(seed), height, turn), name="N")
-    late = at_share(lower, OPEN_M) - at_share(other, OPEN_M) + float(dice.uniform(-8, 8))
+    late = at_share(lower, OPEN) - at_share(other, OPEN) + float(dice.uniform(-8, 8))
     other = granted(city, _open_hop(np.random.default_rng(seed), height, turn), T0 + late, name="N")
     if dice.random() < 0.5:
         return _meeting(city, lower, other)
@@ -373,7 +372,7 @@ def order_of_times(city: CityMap, dice: np.random.Generator, broken: bool) -> Fo
 def tube(city: CityMap, dice: np.random.Generator, broken: bool) -> Forged:
     """A tube narrower than a turn cuts its corner."""
     turn = float(dice.uniform(0.5, 2.0))
-    start = np.array(OPEN_M)
+    start = np.array(OPEN)
     bend, heading = start + np.array([150.0, 0.0]), np.array([math.cos(turn), math.sin(turn)])
     end = bend + 120.0 * heading
     corners = [(*start, PLAIN_UP_M), (*start, 80.0), (*bend, 80.0), (*end, 80.0), (*end, PLAIN_UP_M)]
