@@ -128,7 +128,9 @@ def check(situation: Situation, plan: FlightPlan, line: Trajectory) -> Decision:
     certificate = Certificate(tuple(limits), clearances_from(limits, floor_m, reach_m(skies)))
     beside = tuple([other for other in near if other.id not in displaced]) if displaced else near
     details = {"displaces": displaced} if displaced else {}
-    return Decision(plan, granted(situation, plan, corridor, beside, certificate), details=details)
+    # What was granted stands in the corridor; the trajectory as it was asked for stands in the request
+    held = dataclasses.replace(plan, trajectory=()) if plan.trajectory else plan
+    return Decision(plan, granted(situation, held, corridor, beside, certificate), details=details)
 
 
 class _Wrong:

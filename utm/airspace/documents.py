@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ from utm.model import (
     GeoZone,
     Objective,
     Restriction,
+    TimedWaypoint,
     Waypoint,
     WeeklyPeriod,
 )
@@ -138,6 +140,17 @@ class PlaceDocument(_Document):
         return Waypoint(self.lon, self.lat, self.height.value_m, Datum(self.height.datum))
 
 
+class TimedPlaceDocument(PlaceDocument):
+    """A place on the globe, and when the flight is there."""
+
+    time: Moment
+
+    def timed_waypoint(self) -> TimedWaypoint:
+        """The model object."""
+        height = self.height
+        return TimedWaypoint(self.lon, self.lat, height.value_m, Datum(height.datum), self.time.timestamp())
+
+
 class AircraftDocument(_Document):
     """A known class, figures that replace some of it, or all figures."""
 
@@ -205,19 +218,29 @@ class FlightPlanDocument(_Document):
     priority: Annotated[int, Field(ge=0, le=100, description="kept with the plan; does not pre-empt yet")] = 0
     authorisations: tuple[str, ...] = Field((), description="ids of geo-zones that this flight may enter")
     objective: Literal["length", "time", "energy"] = Field("length", description="what the way is to make least")
+    trajectory: tuple[TimedPlaceDocument, ...] = Field(
+        (),
+        max_length=10_000,
+        description="the very flight that is asked for, from pad to pad, straight and at constant speed between its "
+        "points: it is granted as it stands or refused; left out, a way is sought",
+    )
 
     @model_validator(mode="after")
     def _times(self) -> FlightPlanDocument:
         if self.latest_departure is not None and self.latest_departure < self.earliest_departure:
             raise ValueError("latest_departure is before earliest_departure")
+        if len(self.trajectory) == 1:
+            raise ValueError("a trajectory has two points or more")
+        for number, (point, after) in enumerate(itertools.pairwise(self.trajectory)):
+            if not point.time < after.time:
+                raise ValueError(f"the times of the trajectory must increase, from point {number} to the next, too")
         return self
 
     def plan(self) -> FlightPlan:
         """The model object."""
         earliest = self.earliest_departure.timestamp()
-        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
         return FlightPlan(
-            id=self.id or f"P-{hashlib.sha256(content.encode()).hexdigest()[:8]}",
+            id=self.id or self._made_id(),
             operator=self.operator,
             aircraft=self.aircraft.aircraft(),
             origin=self.origin.waypoint(),
@@ -228,7 +251,12 @@ class FlightPlanDocument(_Document):
             priority=self.priority,
             authorisations=self.authorisations,
             objective=Objective(self.objective),
+            trajectory=tuple([point.timed_waypoint() for point in self.trajectory]),
         )
+
+    def _made_id(self) -> str:
+        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return f"P-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 class WindLevelDocument(_Document):
@@ -412,6 +440,17 @@ def plan_document(plan: FlightPlan) -> dict[str, Any]:
         "priority": plan.priority,
         "authorisations": list(plan.authorisations),
         "objective": str(plan.objective),
+    } | ({"trajectory": [_timed_document(point) for point in plan.trajectory]} if plan.trajectory else {})
+
+
+def _timed_document(point: TimedWaypoint) -> dict[str, Any]:
+    """To the microsecond, in which a time that was read is read again."""
+    moment = datetime.datetime.fromtimestamp(round(point.t_s, 6), datetime.UTC)
+    return {
+        "lon": point.lon_deg,
+        "lat": point.lat_deg,
+        "height": {"value_m": point.height_m, "datum": str(point.datum)},
+        "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     }
 
 

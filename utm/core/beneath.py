@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from utm.core._jit import kernel
+from utm.core._jit import kernel, read_only
 from utm.core.flown import Flown
 from utm.core.tiles import Ground
 from utm.model import Trajectory
@@ -90,6 +90,34 @@ class Pad:
     """Whether the survey saw nothing in one of these columns."""
     terrain_m: float
     """``up`` of the bare ground in its own column."""
+
+
+def terrain_below(ground: Ground, points_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) ``up`` of the bare ground in the columns that points (n, 3) lie in; at the eastern and the northern edge of
+    the map in the last one.
+
+    Raises:
+        ValueError: a point off the map, or over a tile that is not held.
+    """
+    found = _terrain_below(ground, read_only(points_m))
+    if np.isnan(found).any():
+        raise ValueError(_OUTSIDE)
+    return found
+
+
+@kernel
+def _terrain_below(ground, points):
+    """(n,) metres; NaN off the map, or where a tile is not held."""
+    found = np.full(len(points), np.nan)
+    nx, ny = ground.size
+    for n in range(len(points)):
+        x, y = points[n, 0] / ground.cell_m, points[n, 1] / ground.cell_m
+        if 0.0 <= x <= nx and 0.0 <= y <= ny:
+            i, j = min(int(x), nx - 1), min(int(y), ny - 1)
+            slot = ground.index[i // ground.side, j // ground.side]
+            if slot >= 0:
+                found[n] = ground.things[slot, i % ground.side, j % ground.side, 0]
+    return found
 
 
 def pad_at(ground: Ground, east_m: float, north_m: float, radius_m: float) -> Pad:

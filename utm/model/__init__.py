@@ -23,7 +23,7 @@ from utm.model.budget import Budget, BudgetLine, budget_of, budget_rows, rules_f
 from utm.model.conditions import PLAIN, Conditions, CostLayer, LayerKind
 from utm.model.mission import Leg, SkyRoad, VehicleState
 from utm.model.motion import Corridor, Trajectory, Tube, Volume4D
-from utm.model.plan import Datum, FlightPlan, Objective, Waypoint
+from utm.model.plan import Datum, FlightPlan, Objective, TimedWaypoint, Waypoint
 from utm.model.wind import CALM, Wind
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Role",
     "RuleSet",
     "SkyRoad",
+    "TimedWaypoint",
     "Trajectory",
     "Tube",
     "VehicleState",

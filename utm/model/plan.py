@@ -48,6 +48,20 @@ class Waypoint:
 
 
 @dataclass(frozen=True, slots=True)
+class TimedWaypoint:
+    """A place on the globe, and when a flight is there."""
+
+    lon_deg: float
+    """WGS84 longitude, -180 to 180."""
+    lat_deg: float
+    """WGS84 latitude, -90 to 90."""
+    height_m: float
+    datum: Datum
+    t_s: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class FlightPlan:
     """A wish: from here to there, not before, not after."""
 
@@ -71,3 +85,6 @@ class FlightPlan:
     """Ids of geo-zones that this operator may enter although they ask for an authorisation."""
     objective: Objective = Objective.LENGTH
     """What the way between the places is to make least, each voxel weighed by the airspace's cost layers."""
+    trajectory: tuple[TimedWaypoint, ...] = ()
+    """The very flight that is asked for, straight and at constant speed in the map's frame between its points, from pad
+    to pad: it is granted as it stands or refused. Empty: the way is sought."""
