@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from utm.core._jit import read_only
 from utm.core._traffic import (
-    CHUNKS,
     COUNTS,
     DONE,
     FREE_CHUNK,
-    FREE_CHUNKS,
     FREE_ROW,
     LEVELS,
     NEEDS_ROWS,
@@ -31,7 +29,7 @@ from utm.core._traffic import (
 from utm.core.conflict import sifted
 from utm.model import Corridor
 
-#: Rows and chunks that memory is first taken for.
+#: Rows, buckets and chunks that memory is first taken for.
 _FIRST = 64
 
 
@@ -143,12 +141,8 @@ class Traffic:
             if status == NEEDS_ROWS:
                 self._knots, self._rows = _doubled(self._knots), _doubled(self._rows)
             else:
-                chunks = _chunks(2 * len(self._chunks))
-                chunks[: len(self._chunks)] = self._chunks
-                self._chunks, self._boxes = chunks, chunks.view(np.float32)
+                self._spread()
         self._slots[number] = slot
-        if 8 * (self._counts[CHUNKS] - self._counts[FREE_CHUNKS]) > 7 * len(self._head):
-            self._spread()
 
     def remove(self, number: int) -> None:
         """Forget a corridor.
@@ -244,9 +238,9 @@ class Traffic:
         )
 
     def _spread(self) -> None:
-        """Twice as many buckets. Each old one may end with a chunk half empty in both that it becomes."""
-        most = int(self._counts[CHUNKS] - self._counts[FREE_CHUNKS]) + len(self._head)
-        head, chunks = np.full(2 * len(self._head), -1, np.int32), _chunks(max(len(self._chunks), most))
+        """Twice as many buckets, and as many chunks: each old bucket may leave one half empty in both it becomes."""
+        size = 2 * len(self._head)
+        head, chunks = np.full(size, -1, np.int32), _chunks(size)
         spread(self._counts, self._head, self._chunks, head, chunks)
         self._head, self._chunks, self._boxes = head, chunks, chunks.view(np.float32)
 
