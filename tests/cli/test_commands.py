@@ -127,7 +127,7 @@ def test_several_files_are_decided_together(utm, airspace, tmp_path):
     decided = utm.json("plan", "submit", *files)
     assert [row["plan"] for row in decided["plans"]] == ["medicine", "second"]
     changes = [row["change"] for row in decided["plans"]]
-    assert [change for change in changes if change][0]["kind"] in ("delay", "height", "route")
+    assert next(change for change in changes if change)["kind"] in ("delay", "height", "route")
     assert decided["delay_s"] <= decided["delay_in_turn_s"]
     assert decided["refused"] == 0
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from utm.airspace import rejudging
 from utm.airspace.admission import decide
+from utm.airspace.checking import check
 from utm.airspace.documents import parse_plan, parse_zones, plan_document
 from utm.airspace.emergency import closed
 from utm.airspace.fleet import decide_fleet
@@ -20,13 +21,13 @@ from utm.airspace.journal import Answer, Question, error_said
 from utm.airspace.moving import Move, displaced, give_way
 from utm.airspace.picture import Effects, View
 from utm.airspace.saying import decision_said
-from utm.airspace.situation import Overlay
+from utm.airspace.situation import Overlay, Situation
 from utm.airspace.states import ASTRAY, moved_to, state_effect
 from utm.airspace.world import World
 from utm.airspace.zones import check_zone
 from utm.core import Report
 from utm.errors import InputError, PlanError, StateError, ZoneError
-from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role
+from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role, Trajectory
 
 # --- who asks ------------------------------------------------------------------------------------------------
 
@@ -73,7 +74,35 @@ def answer_plan(
     plan = plan or plan_from(request["plan"], request["times_s"])
     _check_filed(actor_from(request["actor"]), plan, view)
     situation = world.situation(view, now_s)
-    decision = decide(situation, plan, choose=request["choose"])
+    return _granted(situation, decide(situation, plan, choose=request["choose"]))
+
+
+def check_request(plan: FlightPlan, line: Trajectory, actor: Actor) -> dict[str, Any]:
+    """A trajectory as it is asked for."""
+    return {
+        "plan": plan_document(plan),
+        "times_s": [plan.earliest_departure_s, plan.latest_departure_s],
+        "line": {"t_s": line.t_s.tolist(), "enu_m": line.enu_m.tolist()},
+        "actor": actor_document(actor),
+    }
+
+
+def answer_check(
+    world: World,
+    request: Mapping[str, Any],
+    now_s: float,
+    view: View,
+    parsed: tuple[FlightPlan, Trajectory] | None = None,
+) -> Answer:
+    """Grant a trajectory as it stands, or refuse it; nothing is searched."""
+    plan, line = parsed or (plan_from(request["plan"], request["times_s"]), Trajectory(**request["line"]))
+    _check_filed(actor_from(request["actor"]), plan, view)
+    situation = world.situation(view, now_s)
+    return _granted(situation, check(situation, plan, line))
+
+
+def _granted(situation: Situation, decision: Decision) -> Answer:
+    """The answer of a decision on one plan, with what becomes of those that it displaces."""
     if decision.intent is None:
         return Answer(decision_said(decision), result=decision)
     moves = displaced(situation, [decision.intent], decision.details.get("displaces", ()))
@@ -287,6 +316,7 @@ class _Kind:
 
 _KINDS = {
     "plan": _Kind(answer_plan, at_once=False),
+    "check": _Kind(answer_check, at_once=False),
     "state": _Kind(answer_state),
     "zones": _Kind(answer_zones, at_once=False),
     "zone-removed": _Kind(answer_zone_removed),

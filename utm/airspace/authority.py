@@ -54,6 +54,7 @@ from utm.model import (
     Receipt,
     Role,
     RuleSet,
+    Trajectory,
     Waypoint,
     Wind,
 )
@@ -241,10 +242,27 @@ class Airspace:
             PlanError: the plan cannot be judged as it stands.
             StateError: an intent of this id is live, or was granted before.
         """
-        if self._database.intent(plan.id) is not None:
+        if self._database.entry_of(plan.id) is not None:
             raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
         request = answers.plan_request(plan, choose, actor or Actor(plan.operator, Role.OPERATOR))
         decision = self._ask("plan", plan.id, request, parsed=plan).result
+        return dataclasses.replace(decision, receipt=self.receipt)
+
+    def check(self, plan: FlightPlan, line: Trajectory, *, actor: Actor | None = None) -> Decision:
+        """Grant a trajectory that the operator brings, as it stands, or refuse it with every reason.
+
+        Args:
+            plan: who flies what, from which pad to which, within which time.
+            line: where it is when, metres in the map's frame and Unix seconds, straight between its points.
+            actor: who asks; the plan's operator when left out.
+
+        Raises:
+            PlanError, StateError: as `submit`.
+        """
+        if self._database.entry_of(plan.id) is not None:
+            raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
+        request = answers.check_request(plan, line, actor or Actor(plan.operator, Role.OPERATOR))
+        decision = self._ask("check", plan.id, request, parsed=(plan, line)).result
         return dataclasses.replace(decision, receipt=self.receipt)
 
     def submit_fleet(
@@ -271,7 +289,7 @@ class Airspace:
         if actor is None and len(operators) != 1:
             raise PlanError("plans of several operators", field="operator", value=operators, mend="Say who asks.")
         for plan in plans:
-            if self._database.intent(plan.id) is not None:
+            if self._database.entry_of(plan.id) is not None:
                 raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
         actor = actor or Actor(operators[0], Role.OPERATOR)
         request = answers.fleet_request(plans, choose, seed, rounds, actor)
@@ -328,7 +346,7 @@ class Airspace:
 
     def decision(self, plan_id: str) -> dict[str, Any]:
         """The last decision on a plan, as it is published. Raises StateError."""
-        found = self._database.entries(kind="plan", subject=plan_id)
+        found = [entry for entry in self._database.entries(subject=plan_id) if entry.kind in ("plan", "check")]
         if not found:
             raise StateError(f"no plan {plan_id} has been decided here")
         return decision_published(self.city_map, found[-1])
