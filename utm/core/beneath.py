@@ -400,9 +400,11 @@ def _closed(ground, times, points, climb, descent, turns):
                         floor, roof = _layers_of(ground, i, j)
                         z2, z3 = az + q0 * dz, az + q1 * dz
                         if np.floor(min(z2, z3) - _MARGIN) < floor:
-                            _note(times, points, n, q0, low)
+                            met = q0 if dz >= 0.0 or z2 <= floor else min(max((floor - az) / dz, q0), q1)
+                            _note(times, points, n, met, low)
                         if np.floor(max(z2, z3) + _MARGIN) >= roof:
-                            _note(times, points, n, q0, high)
+                            met = q0 if dz <= 0.0 or z2 >= roof else min(max((roof - az) / dz, q0), q1)
+                            _note(times, points, n, met, high)
     for n in range(len(turns)):
         found = _turn_closed(ground, turns[n], voxel)
         if found < 0:
