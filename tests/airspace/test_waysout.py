@@ -106,29 +106,26 @@ def off_by(room: Corridor, place: np.ndarray, t_s: float) -> float:
     line, tolerance = room.centre_line, room.time_tolerance_s
     below = room.below_m + room.tube.vertical_m + 1e-6
     above = room.above_m + room.tube.vertical_m + 1e-6
-    least = math.inf
-    for n in range(len(line.t_s) - 1):
-        begin, end = max(line.t_s[n], t_s - tolerance), min(line.t_s[n + 1], t_s + tolerance)
-        if begin > end:
-            continue
-        a, b = (
-            line.enu_m[n] + (line.enu_m[n + 1] - line.enu_m[n]) * (t - line.t_s[n]) / (line.t_s[n + 1] - line.t_s[n])
-            for t in (begin, end)
-        )
-        low, high = 0.0, 1.0
-        rise, need = b[2] - a[2], (place[2] - above - a[2], place[2] + below - a[2])
-        if abs(rise) > 1e-12:
-            one, other = sorted((need[0] / rise, need[1] / rise))
-            low, high = max(low, one), min(high, other)
-        elif not need[0] <= 0.0 <= need[1]:
-            continue
-        if low > high:
-            continue
-        a, b = a + low * (b - a), a + high * (b - a)
-        step = (b - a)[:2]
-        share = min(max(float((place - a)[:2] @ step) / float(step @ step), 0.0), 1.0) if step @ step > 0 else 0.0
-        least = min(least, float(np.hypot(*(a + share * (b - a) - place)[:2])))
-    return least
+    starts, ends = line.t_s[:-1], line.t_s[1:]
+    begin, end = np.maximum(starts, t_s - tolerance), np.minimum(ends, t_s + tolerance)
+    kept = begin <= end
+    speed = (np.diff(line.enu_m, axis=0) / (ends - starts)[:, None])[kept]
+    a = line.enu_m[:-1][kept] + speed * (begin - starts)[kept, None]
+    b = line.enu_m[:-1][kept] + speed * (end - starts)[kept, None]
+    # The part of each piece from share low to share high has the right height.
+    rise = b[:, 2] - a[:, 2]
+    least, most = place[2] - above - a[:, 2], place[2] + below - a[:, 2]
+    level = np.abs(rise) <= 1e-12
+    shares = np.sort([least / np.where(level, 1.0, rise), most / np.where(level, 1.0, rise)], axis=0)
+    low, high = np.where(level, 0.0, np.maximum(shares[0], 0.0)), np.where(level, 1.0, np.minimum(shares[1], 1.0))
+    fits = np.where(level, (least <= 0.0) & (most >= 0.0), low <= high)
+    if not fits.any():
+        return math.inf
+    a, b = a + low[:, None] * (b - a), a + high[:, None] * (b - a)
+    step, off = (b - a)[fits, :2], (place - a)[fits, :2]
+    square = np.maximum((step**2).sum(axis=1), 1e-30)
+    share = np.clip((off * step).sum(axis=1) / square, 0.0, 1.0)
+    return float(np.hypot(*(off - share[:, None] * step).T).min())
 
 
 def assert_inside(room: Corridor, flown: Trajectory, own_s: float) -> None:
@@ -174,7 +171,7 @@ def moments(flight: Flight, count: int, seed: int):
 
 
 def test_who_goes_onward_stays_inside(flight):
-    for begin, _, moment, own, wait, brakes in moments(flight, 40, 1):
+    for begin, _, moment, own, wait, brakes in moments(flight, 25, 1):
         room = onward(flight, begin)
         if brakes:
             flown = failing(flight, moment, wait, road_on(flight, moment, flight.line.at(moment))[1:], True)
@@ -185,7 +182,7 @@ def test_who_goes_onward_stays_inside(flight):
 
 
 def test_who_goes_back_stays_inside(flight):
-    for begin, end, moment, own, wait, brakes in moments(flight, 40, 2):
+    for begin, end, moment, own, wait, brakes in moments(flight, 25, 2):
         if moment - flight.line.start_s < 1.0:
             continue
         room = back(flight, begin, end)
@@ -196,7 +193,7 @@ def test_who_goes_back_stays_inside(flight):
 @pytest.mark.parametrize("climbs", [False, True])
 def test_who_goes_straight_stays_inside(flight, climbs):
     random = np.random.default_rng(3)
-    for begin, end, moment, own, wait, brakes in moments(flight, 40, 4):
+    for begin, end, moment, own, wait, brakes in moments(flight, 20, 4):
         site = (*random.uniform(-200.0, 900.0, 2).tolist(), 3.0)
         to = 80.0 if climbs else None
         made = straight(flight, begin, end, site, to)
@@ -218,7 +215,7 @@ def test_who_goes_straight_stays_inside(flight, climbs):
 
 
 def test_who_holds_stays_inside(flight):
-    for begin, end, moment, own, _, _ in moments(flight, 40, 5):
+    for begin, end, moment, own, _, _ in moments(flight, 15, 5):
         for wait_s in (10.0, 60.0):
             room = hold(flight, begin, end, wait_s)
             for stands in (0.0, wait_s):
@@ -484,6 +481,25 @@ def test_straight_home_where_the_road_is_taken(town):
         assert way.corridor.centre_line.enu_m[0, 2] == line.enu_m[0, 2] + above >= highest
         assert way.site_m == tuple(line.enu_m[0])
         assert not any(meet(way.corridor, other.corridor, *limits) for other in crowd)
+
+
+def test_a_long_flight_is_looked_at_in_parts(town, monkeypatch):
+    """The same flight, with a window that counts as too large to be held: the same ways out but for the sites' squares,
+    which begin where each part does."""
+    situation, intent = granted(town, "one", ("west", "east"))
+    whole = ways_out(situation, intent)
+    monkeypatch.setattr("utm.airspace.space.MOST_VOXELS", 1000)
+    monkeypatch.setattr("utm.airspace.landingsites._PART_M", 300.0)
+    monkeypatch.setattr("utm.airspace.landingsites._REACH_M", 200.0)
+    parts = ways_out(dataclasses.replace(situation, skies=Skies(town, RuleSet())), intent)
+    assert parts.none == ()
+    assert parts.open_below == whole.open_below
+    assert len(parts.sites) >= 5
+    for kind in (WayOutKind.RETURN, WayOutKind.HOLD):
+        one, other = ([way_out_document(way) for way in found.ways if way.kind is kind] for found in (whole, parts))
+        assert one == other
+    shares = [summary(found, intent.corridor.centre_line, town.frame)["land"]["share"] for found in (whole, parts)]
+    assert min(shares) > 0.8
 
 
 def test_crossings_name_whose_way_out_and_which(town):

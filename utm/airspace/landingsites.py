@@ -190,7 +190,7 @@ class Surroundings:
 
 
 def landing_sites(
-    around: Surroundings, way_m: NDArray[np.float64], taken_m: Iterable[Sequence[float]], apart_m: float
+    around: Surroundings, way_m: NDArray[np.float64], taken_m: Iterable[NDArray[np.float64]], apart_m: float
 ) -> tuple[Site, ...]:
     """At most 8 sites, so that from any place of a way the nearest of them, or of its own pads, is near.
 
@@ -201,7 +201,7 @@ def landing_sites(
     Args:
         around: the ground.
         way_m: (n, 3) corners of the way, pad to pad.
-        taken_m: pads of others (east, north).
+        taken_m: pads (2,) of others, east and north.
         apart_m: how far sites keep from those.
 
     Returns:
@@ -211,8 +211,11 @@ def landing_sites(
     open_m = around.grounds[0].sites_m
     if len(around.grounds) > 1:
         open_m = np.unique(np.vstack([ground.sites_m for ground in around.grounds]), axis=0)
+    low, high = way_m[:, :2].min(axis=0) - _REACH_M, way_m[:, :2].max(axis=0) + _REACH_M
+    open_m = open_m[((open_m[:, :2] >= low) & (open_m[:, :2] <= high)).all(axis=1)]
     for pad in taken_m:
-        open_m = open_m[np.hypot(open_m[:, 0] - pad[0], open_m[:, 1] - pad[1]) > apart_m]
+        if (low - apart_m <= pad).all() and (pad <= high + apart_m).all():
+            open_m = open_m[np.hypot(open_m[:, 0] - pad[0], open_m[:, 1] - pad[1]) > apart_m]
     away = np.min([np.hypot(*(places[:, :2] - pad[:2]).T) for pad in (way_m[0], way_m[-1])], axis=0)
     chosen: list[Site] = []
     hopeless = np.zeros(len(places), np.bool_)
