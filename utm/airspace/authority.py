@@ -34,6 +34,7 @@ from utm.airspace.records import intent_from
 from utm.airspace.replay import Replayed, replay
 from utm.airspace.routing import clearances_of, find_route
 from utm.airspace.space import Skies
+from utm.airspace.trajectories import parse_trajectory
 from utm.airspace.why import why_not
 from utm.airspace.world import World
 from utm.airspace.zones import DAY_S, in_the_way
@@ -231,7 +232,7 @@ class Airspace:
     # --- plans ---------------------------------------------------------------------------------------------
 
     def submit(self, plan: FlightPlan, *, choose: str = "any", actor: Actor | None = None) -> Decision:
-        """Grant or refuse a plan, and remember the decision.
+        """Grant or refuse a plan, and remember the decision. One that brings its trajectory is checked as it stands.
 
         Args:
             choose: which change may be granted when the wish cannot: ``any`` takes the one that arrives first,
@@ -242,6 +243,9 @@ class Airspace:
             PlanError: the plan cannot be judged as it stands.
             StateError: an intent of this id is live, or was granted before.
         """
+        if plan.trajectory:
+            line = parse_trajectory(self._skies, plan.trajectory)
+            return self.check(dataclasses.replace(plan, trajectory=()), line, actor=actor)
         if self._database.entry_of(plan.id) is not None:
             raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
         request = answers.plan_request(plan, choose, actor or Actor(plan.operator, Role.OPERATOR))
@@ -289,6 +293,8 @@ class Airspace:
         if actor is None and len(operators) != 1:
             raise PlanError("plans of several operators", field="operator", value=operators, mend="Say who asks.")
         for plan in plans:
+            if plan.trajectory:
+                raise PlanError("is checked as it stands", field="trajectory", mend="File it alone.")
             if self._database.entry_of(plan.id) is not None:
                 raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
         actor = actor or Actor(operators[0], Role.OPERATOR)
