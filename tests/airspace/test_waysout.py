@@ -13,11 +13,12 @@ from tests.airspace.conftest import CELL_M, T0, TOWER_M, TOWER_UP_M, plan, zone
 from utm.airspace.admission import decide
 from utm.airspace.clearing import meet
 from utm.airspace.failsafes import STAND_S, back, hold, onward, straight
+from utm.airspace.records import way_out_document, way_out_from
 from utm.airspace.situation import OfIntents, Situation
 from utm.airspace.space import Skies
 from utm.airspace.stretches import common, length_s, union
 from utm.airspace.underway import Flight
-from utm.airspace.waysout import crossings, summary, way_out_document, way_out_from, ways_out
+from utm.airspace.waysout import crossings, summary, ways_out
 from utm.core import time_path, tube_of
 from utm.core.ramps import JERK_M_S3, ramp_m, ramp_s
 from utm.model import (

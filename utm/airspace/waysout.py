@@ -13,9 +13,8 @@ a flight of the highest priority, and whoever crosses it makes way.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ from utm.airspace.stretches import Stretch, cut, length_s, without
 from utm.airspace.underway import Flight
 from utm.core import apart, flight_energy, forbidden_delays, power_w
 from utm.frames import LocalFrame
-from utm.model import Corridor, OperationalIntent, Trajectory, Tube, WayOut, WayOutKind
+from utm.model import Corridor, OperationalIntent, Trajectory, WayOut, WayOutKind
 
 #: Counts that bound what one intent carries: with 8 returns, 24 in all.
 _MOST_LANDINGS = 12
@@ -218,42 +217,3 @@ def summary(found: WaysOut, line: Trajectory, frame: LocalFrame) -> dict[str, An
         "open_below_share": share(found.open_below),
         "open_below_at_s": spans(found.open_below),
     }
-
-
-def way_out_document(way: WayOut) -> dict[str, Any]:
-    """A way out as it stands in the log: JSON that loses nothing."""
-    line, room = way.corridor.centre_line, way.corridor
-    return {
-        "kind": str(way.kind),
-        "from_s": way.from_s,
-        "until_s": way.until_s,
-        "site_m": list(way.site_m),
-        "wait_s": way.wait_s,
-        "settings": dict(way.settings),
-        "corridor": {
-            "t_s": line.t_s.tolist(),
-            "enu_m": line.enu_m.tolist(),
-            "half_width_m": room.half_width_m,
-            "below_m": room.below_m,
-            "above_m": room.above_m,
-            "time_tolerance_s": room.time_tolerance_s,
-            "pad_hold_s": room.pad_hold_s,
-            "tube": dataclasses.asdict(room.tube),
-        },
-    }
-
-
-def way_out_from(document: Mapping[str, Any]) -> WayOut:
-    """The reverse of :func:`way_out_document`. Raises KeyError, TypeError or ValueError when it is not one."""
-    rest = dict(document["corridor"])
-    line = Trajectory(rest.pop("t_s"), rest.pop("enu_m"))
-    east, north, up = document["site_m"]
-    return WayOut(
-        kind=WayOutKind(document["kind"]),
-        from_s=document["from_s"],
-        until_s=document["until_s"],
-        corridor=Corridor(line, tube=Tube(**rest.pop("tube")), **rest),
-        site_m=(east, north, up),
-        wait_s=document["wait_s"],
-        settings=dict(document["settings"]),
-    )
