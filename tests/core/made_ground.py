@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from utm.core import Columns, lowest_clear
@@ -9,6 +10,11 @@ from utm.core.tiles import Ground, whole
 
 CLEARANCE_M = 15.0
 CEILING_M = 100.0
+
+
+def examples(count: int) -> int:
+    """How many examples a property is tried on: fewer where the compiler is off."""
+    return max(count // 10, 3) if numba.config.DISABLE_JIT else count
 
 
 def columns(rng: np.random.Generator, shape=(70, 40), cell_m: float = 8.0) -> Columns:

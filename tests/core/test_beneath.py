@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.made_ground import bare, columns, ground_of, heights
+from tests.core.made_ground import bare, columns, examples, ground_of, heights
 from utm.core import Columns, flight_space, height_profile, segment_clear, time_path, turns_clear
 from utm.core.beneath import beneath, first_closed, pad_at, terrain_below
 from utm.core.flown import flown
@@ -32,7 +32,7 @@ def flight(rng: np.random.Generator, corners: int, low: float, high: float, marg
     return time_path(points, QUAD, T0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_room_and_height_are_those_of_the_profile(seed):
     rng = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ def test_room_and_height_are_those_of_the_profile(seed):
     np.testing.assert_allclose(line.at(found.at_s), found.at_m, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), factor=st.sampled_from([1, 2]))
 def test_free_is_what_is_free_in_the_dense_flight_space(seed, factor):
     rng = np.random.default_rng(seed)
@@ -96,7 +96,7 @@ def test_what_is_not_held_or_off_the_map_is_an_error():
 # --- pads
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_pad_is_looked_at_column_by_column(seed):
     rng = np.random.default_rng(seed)
@@ -145,7 +145,7 @@ def sampled(line, ring, made: Columns, lower, upper, spans, step_s: float = 0.2)
     return float(away.min()) if met.any() else np.inf
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_nearest_to_an_outline_is_found(seed):
     rng = np.random.default_rng(seed)

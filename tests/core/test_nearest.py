@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.made_ground import bare, columns, ground_of, heights
+from tests.core.made_ground import bare, columns, examples, ground_of, heights
 from tests.oracles.nearest import least, tops_of
 from utm.core import Columns, corner_triangles, flight_space, least_distance, rounded, time_path, tube_of
 from utm.core.flown import flown
@@ -31,7 +31,7 @@ def flight(rng: np.random.Generator, corners: int, *, low=45.0, high=80.0, size=
     return points, time_path(points, QUAD, T0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_nearest_of_each_kind_is_found(seed):
     rng = np.random.default_rng(seed)
@@ -53,7 +53,7 @@ def test_the_nearest_of_each_kind_is_found(seed):
         assert abs(there - true) <= np.hypot(way.tube.horizontal_m, way.tube.vertical_m) + 1e-6
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_all_kinds_together_are_the_least_distance_to_the_surface(seed):
     rng = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def test_ground_that_is_not_held_is_an_error():
 # --- the way that is flown
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_way_flown_is_found_again_in_its_trajectory(seed):
     rng = np.random.default_rng(seed)
