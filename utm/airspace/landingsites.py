@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class Ground:
 
 
 _prepared: weakref.WeakKeyDictionary[Skies, dict[tuple[float, ...], Ground]] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 def ground_of(skies: Skies, columns: Columns, lowest_m: NDArray[np.float32]) -> Ground:
@@ -169,14 +171,17 @@ class Surroundings:
         return self._outs[key]
 
     def _town(self) -> Ground:
-        kept = _prepared.setdefault(self._skies, {})
         box = self._skies.box(self._places)
-        if box not in kept:
-            columns, lowest, _ = self._skies.around(self._places)
-            if len(kept) == _MOST_PREPARED:
+        with _lock:
+            kept = _prepared.setdefault(self._skies, {})
+            if box in kept:
+                return kept[box]
+        columns, lowest, _ = self._skies.around(self._places)
+        made = ground_of(self._skies, columns, lowest)
+        with _lock:
+            if box not in kept and len(kept) == _MOST_PREPARED:
                 del kept[next(iter(kept))]
-            kept[box] = ground_of(self._skies, columns, lowest)
-        return kept[box]
+            return kept.setdefault(box, made)
 
     def _long(self, way_m: NDArray[np.float64]) -> tuple[Ground, ...]:
         """A window for each part of the way, so wide that what starts in it and goes to a site near it stays in it."""
