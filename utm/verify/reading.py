@@ -22,6 +22,7 @@ from utm.model import Aircraft, Datum, Restriction
 
 #: Beyond these numbers nothing is reckoned: metres from a map's corner, Unix seconds (2200), metres or seconds of room.
 _FARTHEST_M, _LATEST_S, _LARGEST = 1e7, 7.3e9, 1e5
+_LARGEST_NUMBER = 1e10
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
@@ -136,8 +137,8 @@ def get(document: Any, path: str, kind: type | tuple[type, ...] = object) -> Any
 def number(document: Any, path: str) -> float:
     """The finite number at a path. Raises Malformed."""
     value = get(document, path, (int, float))
-    if not math.isfinite(value):
-        raise Malformed(f"{path} is not a finite number: {value!r}")
+    if not abs(value) <= _LARGEST_NUMBER:  # nor is nan
+        raise Malformed(f"{path} is not a number that makes sense: {str(value)[:40]}")
     return float(value)
 
 
@@ -153,12 +154,12 @@ def array(value: Any, path: str, columns: int | None) -> NDArray[np.float64]:
     """(n,) or (n, columns) finite numbers. Raises Malformed."""
     try:
         found = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Malformed(f"{path} is not a list of numbers") from error
     if found.ndim != (1 if columns is None else 2) or (columns is not None and found.shape[1] != columns):
         raise Malformed(f"{path} has the shape {found.shape}")
-    if not np.isfinite(found).all():
-        raise Malformed(f"{path} holds numbers that are not finite")
+    if not (np.abs(found) <= _LARGEST_NUMBER).all():
+        raise Malformed(f"{path} holds numbers that are not finite, or too large to make sense")
     return found
 
 
