@@ -1,17 +1,18 @@
-"""Another process at the same airspace, for tests. It says over a pipe what it has done, when it is done with it."""
+"""Other processes at the same airspace, for tests. They say over a pipe what they have done, when it is done."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from utm.airspace.database import Database
 from utm.airspace.ledger import Draft, SigningKey
+from utm.airspace.turns import turn
 
 # Processes come from one that has imported this module already: an import takes longer than any of these tests
 _processes = multiprocessing.get_context("forkserver")
@@ -25,8 +26,21 @@ def other_process(url: str, key_file: Path, what: str, name: str = "other") -> I
     ``append``: 40 entries, each by itself, once it is told to go. ``forever``: pairs of entries, until it is killed.
     ``hold``: writes an entry, and commits when it is told to go.
     """
+    with _other(_main, url, str(key_file), what, name) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def turn_taker(path: Path) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A process that says when it has the turn at ``path``, and keeps it until it is told to go."""
+    with _other(_take_turn, path) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def _other(target: Callable[..., None], *arguments: object) -> Iterator[tuple[BaseProcess, Connection]]:
     ours, theirs = _processes.Pipe()
-    process = _processes.Process(target=_main, args=(theirs, url, str(key_file), what, name))
+    process = _processes.Process(target=target, args=(theirs, *arguments))
     process.start()
     theirs.close()  # or the pipe would outlive the process
     try:
@@ -59,6 +73,12 @@ def _main(pipe: Connection, url: str, key_file: str, what: str, name: str) -> No
             pipe.send("holding")
             pipe.recv()
     database.close()
+
+
+def _take_turn(pipe: Connection, path: Path) -> None:
+    with turn(path, 60.0):
+        pipe.send("mine")
+        pipe.recv()
 
 
 def told(pipe: Connection) -> Iterator[object]:

@@ -18,12 +18,12 @@ import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from utm.airspace.turns import TurnTimeout, turn
 from utm.errors import StoreError
 
 #: How long a writer waits for its turn before it gives up. A turn takes milliseconds; a holder this slow has stopped.
 PATIENCE_S = 30.0
-#: Between two tries to get SQLite's write lock, and two looks for news. SQLite's own waiting grows to 100 ms a try, and
-#: then whoever waited longest comes last.
+#: Between two looks for news in SQLite. Whoever is next to write looks four times as often, and is alone.
 _POLL_S = 0.001
 
 _KINDS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
@@ -151,16 +151,22 @@ class SQLite(_Dialect):
         if not connection.get_execution_options().get("utm_writes"):
             raw.execute("BEGIN")
             return
-        raw.execute("PRAGMA busy_timeout=0")
         until = time.monotonic() + PATIENCE_S
         try:
-            while not _locked(raw):
-                if time.monotonic() > until:
-                    raise StoreError(
-                        f"{self._file} was locked by others for {PATIENCE_S:.0f} s; find the process that stopped "
-                        "while it wrote (fuser shows it), end it, and try again"
-                    )
-                time.sleep(_POLL_S)
+            # Whose turn it is next is settled while another writes; the turn is given back when the write lock is had.
+            with turn(Path(f"{self._file}-next"), PATIENCE_S):
+                raw.execute("PRAGMA busy_timeout=0")
+                while not _locked(raw):
+                    if time.monotonic() > until:
+                        raise TurnTimeout
+                    time.sleep(_POLL_S / 4)
+        except TurnTimeout:
+            raise StoreError(
+                f"{self._file} was locked by others for {PATIENCE_S:.0f} s; find the process that stopped "
+                "while it wrote (fuser shows it), end it, and try again"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"turns at {self._file}-next cannot be taken: {error.strerror}") from error
         finally:
             raw.execute(_BUSY)
 
