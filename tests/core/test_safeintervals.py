@@ -230,28 +230,24 @@ def test_answers_depend_on_the_reservations_alone(hover, stop_s):
             assert (found.arrival_s, found.cost) == (other.arrival_s, other.cost)
 
 
-def random_world(rng: np.random.Generator, shape, hover, stop_s, weighed) -> World:
+def random_world(rng: np.random.Generator, shape, hover, stop_s, weighed, most=6) -> World:
+    """A few others that cross the volume, mostly through centres, and rest in it."""
     blocked = rng.random(shape) < rng.choice([0.0, 0.2, 0.4])
-    factor = rng.integers(1, 3, shape).astype(float) if weighed else None
+    factor = rng.integers(1, 4, shape).astype(float) if weighed else None
     w = world(blocked, hover=hover, stop_s=stop_s, factor=factor, climb_m_s=rng.choice([2.5, 4.0, 10.0]))
-    for _ in range(rng.integers(1, 4)):
-        count = rng.integers(2, 5)
-        times = np.cumsum(rng.choice([0.5, 1.0, 2.0, 3.7, 6.0], count)) + rng.choice([-4.0, 0.0, 3.0])
-        # Centres, corners and anywhere; a place may come twice: it hovers
-        places = np.where(rng.random() < 0.5, rng.integers(-1, np.array(shape) + 1, (count, 3)) + 0.5,
-                          rng.uniform(-1, np.array(shape) + 1, (count, 3)))  # fmt: skip
+    for _ in range(rng.integers(1, most + 1)):
+        count = rng.integers(2, 6)
+        times = np.cumsum(rng.choice([0.3, 1.0, 2.0, 3.7], count)) + rng.choice([-3.0, 0.0, 2.0, 6.0])
+        if rng.random() < 0.6:
+            places = rng.integers(0, shape, (count, 3)) + 0.5
+        else:
+            places = rng.uniform(-1, np.array(shape) + 1, (count, 3))
         if rng.random() < 0.5:
             places[:, 2] = places[0, 2]
         if rng.random() < 0.3:
             places[1] = places[0]
-        w.reservations.append(
-            (
-                line(w, *np.column_stack([times, places]).tolist()),
-                rng.choice([3.0, 7.3, 10.0, 14.0]),
-                rng.choice([3.0, 4.0, 11.0]),
-                rng.choice([0.0, 0.25, 1.0]),
-            )
-        )
+        limits = rng.choice([2.0, 4.9, 7.3, 10.0]), rng.choice([3.0, 4.0, 11.0]), rng.choice([0.0, 0.25, 1.0])
+        w.reservations.append((line(w, *np.column_stack([times, places]).tolist()), *limits))
     return w
 
 
@@ -263,7 +259,7 @@ def asked(rng: np.random.Generator, w: World) -> tuple[tuple, tuple] | None:
     return tuple(free[one].tolist()), tuple(free[other].tolist())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.sampled_from([(4, 1, 1), (3, 3, 1), (3, 2, 2), (5, 2, 1), (4, 1, 2)]),
@@ -277,7 +273,7 @@ def test_arrival_and_cost_are_those_of_the_oracle(seed, shape, hover, stop_s, we
     w = random_world(rng, shape, hover, stop_s, weighed)
     question = asked(rng, w)
     if question:
-        agree(w, *question, within=14.0, hold=hold)
+        agree(w, *question, within=16.0, hold=hold)
 
 
 @pytest.mark.parametrize("seed", range(6))

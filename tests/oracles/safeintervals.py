@@ -79,6 +79,14 @@ class Oracle:
         self.world, self.hold = world, hold
         self.window = (earliest, latest)
         self._free: dict[tuple, Spans] = {}
+        # Boxes around the pieces of all reservations, as far as they reach: most are far from most moves.
+        rows = [
+            (number, *(np.minimum(a, b) - room), *(np.maximum(a, b) + room))
+            for number, (line, horizontal, vertical, _) in enumerate(world.reservations)
+            for a, b in itertools.pairwise(line.enu_m)
+            for room in [np.array([horizontal, horizontal, vertical]) + 1e-3]
+        ]
+        self._boxes = np.array(rows).reshape(-1, 7)
 
     def centre(self, cell):
         return self.world.origin_m + (np.array(cell) + 0.5) * self.world.cell_m
@@ -89,7 +97,10 @@ class Oracle:
         if key not in self._free:
             motion = Trajectory([0.0, seconds], [self.centre(one), self.centre(other)])
             taken: Spans = []
-            for line, horizontal, vertical, tolerance in self.world.reservations:
+            low_m, high_m = motion.enu_m.min(axis=0), motion.enu_m.max(axis=0)
+            near = ((self._boxes[:, 1:4] <= high_m) & (self._boxes[:, 4:] >= low_m)).all(axis=1)
+            for number in sorted(set(self._boxes[near, 0].astype(int).tolist())):
+                line, horizontal, vertical, tolerance = self.world.reservations[number]
                 for low, high in forbidden_delays(line, motion, horizontal + EXTRA_M, vertical + EXTRA_M):
                     taken.append((float(low) - tolerance, float(high) + tolerance))
             self._free[key] = without((self.window[0] - self.hold, self.window[1] + self.hold), taken)

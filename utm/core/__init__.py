@@ -29,6 +29,7 @@ from utm.core.grid import GridPath, GridPlanner
 from utm.core.levels import corners_only, level_legs
 from utm.core.longways import LongPath, LongPlanner
 from utm.core.manoeuvres import HeightBand, Manoeuvre, possible_manoeuvres
+from utm.core.safeintervals import SafeIntervalPlanner, TimedPath
 from utm.core.shorten import shorten_by_cost
 from utm.core.sight import least_along, pull_string, segment_clear
 from utm.core.traffic import Traffic, apart
@@ -66,8 +67,10 @@ __all__ = [
     "NewsKind",
     "Picture",
     "Report",
+    "SafeIntervalPlanner",
     "Severity",
     "Tally",
+    "TimedPath",
     "Traffic",
     "Voxels",
     "advise",

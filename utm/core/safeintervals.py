@@ -12,9 +12,11 @@ What is taken from elsewhere:
   time", 2019.)
 - Where nobody may hover, being early is no better than being late, and a label is a whole span of departure times, cut
   by what is forbidden on the way; of each voxel it is kept which times have been reached, and only others go on.
-- The estimate is the true time to the goal without others, from a search backwards that goes only as far as it is asked
-  (reverse resumable A*: Silver, "Cooperative pathfinding", 2005), and never earlier than the goal can be reached by
-  anybody: where it is taken until noon, all ways until noon are as good, and the search runs straight.
+- The estimate is the true time to the goal without others, from a search backwards that is taken up again where it is
+  asked (reverse resumable A*: Silver, "Cooperative pathfinding", 2005); where it has not come by, what follows from how
+  far it has come (as in NBA*, `utm.core._astar`), until that no longer tells two ways apart. And it is never earlier
+  than anybody can be at the goal: where that is taken until noon, all ways until noon are as good, and the search runs
+  straight.
 - The least cost among the ways of least arrival is found by a second search in the order of cost, which drops whatever
   arrives too late; of a state then only labels count that are earlier than all cheaper ones (the dimension reduced as
   in BOA*: Hernandez Ulloa et al., "A simple and fast bi-objective search algorithm", 2020).
@@ -124,10 +126,11 @@ class SafeIntervalPlanner:
 
     A flight moves from the centre of a voxel to that of a neighbour: eight level moves at cruise speed, up and down at
     those of climb and descent, which are the pieces that PX4 flies to the metre (`utm.core.levels`). A diagonal move
-    needs all four voxels that it touches (corners are not cut). One query at a time; the interpreter is free
+    needs all four voxels that it touches (corners are not cut). Speeds are reached at once, and braking to hover takes
+    no time; what that is off a flight belongs into the limits of the reservations. One query at a time; the interpreter is free
     meanwhile, and other threads wait. The answer depends on nothing but the reservations and the question.
 
-    Memory: 16 bytes per voxel (32 with stops), 88 bytes for each straight piece of a reservation and 16 for each brick
+    Memory: 19 bytes per voxel (8 more with stops, 8 more with factors), 88 bytes for each straight piece of a reservation and 16 for each brick
     of 4 x 4 x 2 voxels that it comes near, and what the largest search so far wrote.
 
     Args:
