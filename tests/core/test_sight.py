@@ -14,7 +14,7 @@ from tests.oracles import sight as oracle
 from utm.core import GridPlanner, pull_string, segment_clear
 from utm.core._sight_kernels import sees
 from utm.core._walls import walls
-from utm.core.sight import least_along, scene
+from utm.core.sight import least_along, scene, segments_clear
 from utm.errors import NoPath
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
@@ -246,3 +246,22 @@ def test_ways_that_cannot_be_pulled():
         pull_string(blocked, [(0, 0, 0), (0, 1, 0)], (1.0, 0.5, 0.5), (0.5, 1.5, 0.5))
     with pytest.raises(ValueError, match="integers"):
         pull_string(blocked, [], (0.5, 0.5, 0.5), (0.5, 1.5, 0.5))
+
+
+@pytest.mark.nojit
+@settings(deadline=None)
+@given(shape=shapes, seed=st.integers(0, 2**32 - 1), share=st.floats(0, 0.5), count=st.integers(0, 5))
+def test_many_segments_are_judged_as_each_alone(shape, seed, share, count):
+    blocked, rng = some_volume(shape, seed, share), np.random.default_rng(seed)
+    # A quarter of a voxel, some of it outside: faces, edges and corners are hit.
+    ends = rng.integers(-1, 4 * np.array(shape) + 2, (2, count, 3)) / 4
+    found = segments_clear(blocked, *ends)
+    assert found.tolist() == [segment_clear(blocked, a, b) for a, b in zip(*ends, strict=True)]
+
+
+def test_segments_that_are_none():
+    blocked = np.zeros((2, 2, 2), np.bool_)
+    with pytest.raises(ValueError, match="finite"):
+        segments_clear(blocked, [[np.nan, 1.0, 1.0]], [[1.0, 1.0, 1.0]])
+    with pytest.raises(ValueError, match="alike"):
+        segments_clear(blocked, [[1.0, 1.0, 1.0]], [[1.0, 1.0]])

@@ -166,9 +166,15 @@ def without(space: FlightSpace, columns: Columns, keep_outs: Sequence[KeepOut]) 
         return space
     blocked, shape, factor = space.blocked.copy(), columns.shape, round(space.cell_m / columns.cell_m)
     for keep_out in keep_outs:
-        lower = np.array(np.broadcast_to(keep_out.lower_m, shape))
-        upper = np.array(np.broadcast_to(keep_out.upper_m, shape))
-        _close(blocked, read_only(keep_out.mask), lower, upper, factor, float(space.origin_m[2]), space.cell_m)
+        # Only the part that holds something: most are small beside the window.
+        rows, across = (np.flatnonzero(keep_out.mask.any(axis=axis)) for axis in (1, 0))
+        if len(rows) == 0:
+            continue
+        low = [int(found[0]) // factor * factor for found in (rows, across)]
+        part = slice(low[0], int(rows[-1]) + 1), slice(low[1], int(across[-1]) + 1)
+        lower, upper = (np.array(np.broadcast_to(limit, shape)[part]) for limit in (keep_out.lower_m, keep_out.upper_m))
+        mask, bottom = read_only(np.ascontiguousarray(keep_out.mask[part])), float(space.origin_m[2])
+        _close(blocked, mask, lower, upper, factor, low[0] // factor, low[1] // factor, bottom, space.cell_m)
     return FlightSpace(space.origin_m, space.cell_m, blocked)
 
 
@@ -187,12 +193,18 @@ def _between(blocked: Any, lowest: Any, highest: Any, factor: int, bottom: float
 
 
 @kernel
-def _close(blocked: Any, mask: Any, lower: Any, upper: Any, factor: int, bottom: float, cell: float) -> None:
-    """Block every voxel that overlaps the keep-out (metres) in one of its columns."""
+def _close(
+    blocked: Any, mask: Any, lower: Any, upper: Any, factor: int, i0: int, j0: int, bottom: float, cell: float
+) -> None:
+    """Block every voxel that overlaps the keep-out (metres) in one of its columns; the first column of the mask lies
+    at the corner of voxel (i0, j0)."""
     nx, ny, nz = blocked.shape
-    for a in range(nx * factor):
-        for b in range(ny * factor):
+    for a in range(min((nx - i0) * factor, mask.shape[0])):
+        for b in range(min((ny - j0) * factor, mask.shape[1])):
             if mask[a, b]:
-                for k in range(nz):
+                low, high = max(lower[a, b], bottom), min(upper[a, b], bottom + nz * cell)
+                # A voxel more on either side: which of them overlap is asked of the heights themselves.
+                first, last = int((low - bottom) / cell) - 1, int((high - bottom) / cell) + 1
+                for k in range(max(first, 0), min(last, nz - 1) + 1):
                     if bottom + k * cell < upper[a, b] and bottom + (k + 1) * cell > lower[a, b]:
-                        blocked[a // factor, b // factor, k] = True
+                        blocked[i0 + a // factor, j0 + b // factor, k] = True

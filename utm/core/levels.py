@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utm.core.flightspace import FlightSpace
-from utm.core.sight import KEEP_OFF, segment_clear
+from utm.core.sight import KEEP_OFF, segments_clear
 from utm.errors import NoPath
 from utm.model import Aircraft
 
@@ -81,7 +81,7 @@ def _open_legs(space: FlightSpace, a, b, layers) -> list[tuple]:
     """(start, end, (k,) at which layers it is clear), the leg halved until each part is clear at some height."""
     if np.hypot(*(b - a)[:2]) < 1e-6:
         return []
-    clear = np.array([_clear(space, (a[0], a[1], up), (b[0], b[1], up)) for up in layers])
+    clear = _clear(space, _at(a, layers), _at(b, layers))
     if clear.any():
         return [(a, b, clear)]
     if np.hypot(*(b - a)[:2]) < _SHORTEST * space.cell_m:
@@ -95,20 +95,21 @@ def _open_legs(space: FlightSpace, a, b, layers) -> list[tuple]:
 
 def _cheapest(space: FlightSpace, first, last, legs: list[tuple], layers, price: Price, stop: float) -> list[float]:
     """One height for each leg: dynamic programming over (leg, layer)."""
-    cost = np.array([_change(space, price, first, first[2], up, stop=0.0) for up in layers])
+    cost = _changes(space, price, first, layers)
     cost += _along(legs[0], layers, price)
     came_from: list[NDArray[np.int64]] = []
     for leg in legs[1:]:
         along = _along(leg, layers, price)
         step = np.full((len(layers), len(layers)), math.inf)
+        joined = _joined(space, leg[0], layers)
+        places = _at(leg[0], layers)
         for old in np.flatnonzero(np.isfinite(cost)):
-            for new in np.flatnonzero(np.isfinite(along)):
-                change = _change(space, price, leg[0], layers[old], layers[new], stop=stop)
+            for new in np.flatnonzero(np.isfinite(along) & joined[old]):
+                change = 0.0 if old == new else price(places[old], places[new]) + stop
                 step[old, new] = cost[old] + change + along[new]
         came_from.append(step.argmin(axis=0))
         cost = step.min(axis=0)
-    for index in np.flatnonzero(np.isfinite(cost)):
-        cost[index] += _change(space, price, last, layers[index], last[2], stop=0.0)
+    cost += _changes(space, price, last, layers, down=True)
     if not np.isfinite(cost).any():
         raise NoPath("no heights lead from leg to leg")
     chosen = [int(cost.argmin())]
@@ -138,16 +139,34 @@ def _along(leg: tuple, layers, price: Price) -> NDArray[np.float64]:
     )
 
 
-def _change(space: FlightSpace, price: Price, place, old_m: float, new_m: float, *, stop: float) -> float:
-    """Cost of a change of height above a place, infinite where it is not clear."""
-    if old_m == new_m:
-        return 0.0
-    a, b = np.array([place[0], place[1], old_m]), np.array([place[0], place[1], new_m])
-    return price(a, b) + stop if _clear(space, a, b) else math.inf
+def _changes(space: FlightSpace, price: Price, end, layers, *, down: bool = False) -> NDArray[np.float64]:
+    """(k,) cost of getting from an end of the way to each layer above or below it, or ``down`` from there to the end,
+    infinite where it is not clear."""
+    places, cost = _at(end, layers), np.full(len(layers), math.inf)
+    clear = _clear(space, np.broadcast_to(end, places.shape), places)
+    for index, place in enumerate(places):
+        if layers[index] == end[2]:
+            cost[index] = 0.0
+        elif clear[index]:
+            cost[index] = price(place, end) if down else price(end, place)
+    return cost
 
 
-def _clear(space: FlightSpace, a, b) -> bool:
-    return segment_clear(space.blocked, space.to_grid(a), space.to_grid(b))
+def _joined(space: FlightSpace, place, layers) -> NDArray[np.bool_]:
+    """(k, k) between which layers the column over a place is clear; the layers lie side by side, so that it is where
+    it is between all neighbours."""
+    places = _at(place, layers)
+    gaps = np.concatenate([[0], np.cumsum(~_clear(space, places[:-1], places[1:]))])
+    return gaps[:, None] == gaps[None, :]
+
+
+def _at(place, layers) -> NDArray[np.float64]:
+    """(k, 3) a place at each of the layers."""
+    return np.column_stack([np.full(len(layers), place[0]), np.full(len(layers), place[1]), layers])
+
+
+def _clear(space: FlightSpace, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return segments_clear(space.blocked, space.to_grid(starts), space.to_grid(ends))
 
 
 def corners_only(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -46,11 +46,10 @@ def ramp_at(
     most, whole = steepest(change, acceleration), ramp_s(change, acceleration)
     bend = most / JERK_M_S3
     # The jerk is +j, 0, -j: a sum of three switches and so of three powers of the time since each.
-    since = [np.maximum(t - when, 0.0) for when in (0.0, bend, whole - bend, whole)]
-    gone, gained, steep = (
-        JERK_M_S3 / math.factorial(power) * sum(sign * s**power for sign, s in zip((1, -1, -1, 1), since, strict=True))
-        for power in (3, 2, 1)
-    )
+    begun, bent, unbent, over = (np.maximum(t - when, 0.0) for when in (0.0, bend, whole - bend, whole))
+    gone = JERK_M_S3 / 6 * (begun**3 - bent**3 - unbent**3 + over**3)
+    gained = JERK_M_S3 / 2 * (begun**2 - bent**2 - unbent**2 + over**2)
+    steep = JERK_M_S3 * (begun - bent - unbent + over)
     return slow_m_s * t + gone, slow_m_s + gained, steep
 
 

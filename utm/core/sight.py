@@ -63,6 +63,24 @@ def segment_clear(blocked: NDArray[np.bool_], a: ArrayLike, b: ArrayLike) -> boo
     return bool(_least(read_only(volume), ends, -1.0, -1.0) > -1.0)
 
 
+def segments_clear(blocked: NDArray[np.bool_], starts: ArrayLike, ends: ArrayLike) -> NDArray[np.bool_]:
+    """The same of many segments at once (n,), from ``starts`` (n, 3) to ``ends`` (n, 3).
+
+    Raises:
+        ValueError: not finite numbers (n, 3) of the same shape, or not a boolean volume.
+    """
+    volume = _volume(blocked)
+    first, last = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
+    if first.ndim != 2 or first.shape[1:] != (3,) or first.shape != last.shape:
+        raise ValueError(f"starts and ends must be (n, 3) alike, got {first.shape} and {last.shape}")
+    segments = np.stack([first, last], axis=1)
+    if not np.isfinite(segments).all():
+        raise ValueError("starts and ends must be finite numbers")
+    inside = ((segments > _MARGIN) & (segments < np.array(volume.shape) - _MARGIN)).all(axis=(1, 2))
+    _keep_clear(read_only(volume), segments, inside)
+    return inside
+
+
 def least_along(values: ArrayLike, points: ArrayLike) -> float:
     """The least value that a field of voxels has along a way, over every voxel that the way touches.
 
@@ -216,3 +234,12 @@ def _least(values: Any, points: Any, sign: float, enough: float) -> float:
                         if not value > enough:
                             return least
     return least
+
+
+@kernel
+def _keep_clear(blocked: Any, segments: Any, clear: Any) -> None:
+    """Of segments (n, 2, 3), grid coordinates, those marked in ``clear`` (n,) stay so where they touch only free
+    voxels."""
+    for n in range(len(segments)):
+        if clear[n]:
+            clear[n] = _least(blocked, segments[n], -1.0, -1.0) > -1.0

@@ -25,6 +25,7 @@ is said by `utm.core.tube`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -213,6 +214,13 @@ def planned_legs(points_m: ArrayLike, aircraft: Aircraft, wind: Wind = CALM) -> 
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name} of aircraft {aircraft.name} must be a finite number above zero, got {value!r}")
     points = _distinct(points_m)
+    return _legs(points.tobytes(), aircraft, wind)
+
+
+@functools.lru_cache(maxsize=64)
+def _legs(content: bytes, aircraft: Aircraft, wind: Wind) -> tuple[PlannedLeg, ...]:
+    """Of points as bytes: time, energy, turns and tube of one way all ask for its legs, one after the other."""
+    points = np.frombuffer(content, np.float64).reshape(-1, 3)
     legs = np.diff(points, axis=0)
     level_m_s = _level_speeds(points, aircraft, wind)
     limits = [
