@@ -19,7 +19,7 @@ from utm.airspace.braking import braking, first_at
 from utm.airspace.case import Case, Option
 from utm.airspace.landingsites import Surroundings
 from utm.airspace.places import Place, Refusal, check_room, check_zone, column_top, in_flight, resolve
-from utm.airspace.routing import Route
+from utm.airspace.routing import Route, raised
 from utm.airspace.situation import Situation
 from utm.airspace.underway import part, travelled_m
 from utm.airspace.ways import ways_through
@@ -29,11 +29,9 @@ from utm.core import (
     KeepOut,
     corners_only,
     flight_energy,
-    flight_space,
     power_w,
     segment_clear,
 )
-from utm.core.flightspace import without
 from utm.core.trajectory import planned_legs
 from utm.core.tube import corner_triangles, tube_of
 from utm.core.turns import turns_clear
@@ -133,13 +131,10 @@ class AirborneCase(Case):
     ) -> tuple[FlightSpace, NDArray[np.float64], int, float]:
         """The space of objects and ceiling, and corners from the stop to the landing, voxels tried, cost."""
         skies, places, conditions = self.skies, self.places, self.situation.conditions
-        columns, lowest, highest = skies.around(places, grown_m)
-        objects = flight_space(columns, skies.around(places)[1], highest, [], skies.cell_m)
-        above = objects
-        if raise_m > 0.0 or grown_m > 0.0:
-            above = flight_space(columns, lowest + raise_m, highest, [], skies.cell_m)
+        columns, objects = skies.columns(places), skies.sky(places).space
         outs = [skies.kept_out(zone, places) for zone in self.closed]
-        space = without(above, columns, [*outs, *around])
+        sky = raised(skies, places, self.closed, grown_m, raise_m, around)
+        space = sky.space
         landing, goal = column_top(space, places[-1]), places[-1]
         check_room(columns, goal, skies.rules.pad_radius_m)
         for zone, out in zip(self.closed, outs, strict=True):
@@ -148,7 +143,7 @@ class AirborneCase(Case):
         self.in_zone = any(_within(columns, out, places[0]) for out in outs)
         start = self._entry(objects, space)
         stations = [start, *(in_flight(space, place) for place in places[1:-1]), landing]
-        ways = ways_through(space, columns, skies, self.plan, conditions)
+        ways = ways_through(sky, columns, skies, self.plan, conditions)
         legs, tried = [places[0].enu_m[None], start[None]], 0
         for here, there in itertools.pairwise(stations):
             try:

@@ -125,7 +125,7 @@ class Case:
     def beside(self, option: Option) -> tuple[OperationalIntent, ...]:
         """The live intents near an option once it is granted: all but those that it displaces."""
         near = self.situation.traffic.near(option.corridor)
-        return tuple(other for other in near if not (self._takes and self.yields(other) and self._meets(option, other)))
+        return tuple(other for other in near if not (self._takes and self.yields(other) and self.meets(option, other)))
 
     def yields(self, other: OperationalIntent) -> bool:
         """Whether a neighbour has to make way for this plan, as soon as it can."""
@@ -144,7 +144,7 @@ class Case:
     def displaced(self, option: Option) -> tuple[OperationalIntent, ...]:
         """The neighbours that an option meets and that have to make way for it, by id."""
         near = self.situation.traffic.near(option.corridor)
-        return tuple(other for other in near if self.yields(other) and self._meets(option, other))
+        return tuple(other for other in near if self.yields(other) and self.meets(option, other))
 
     def forbidden(self, option: Option, neighbour: OperationalIntent) -> NDArray[np.float64]:
         """(k, 2) delays of a flight at which it comes too near to a neighbour, time tolerances not yet added."""
@@ -166,9 +166,10 @@ class Case:
 
     def met(self, option: Option) -> tuple[OperationalIntent, ...]:
         """The neighbours that a flight would come too near to."""
-        return tuple(other for other in self.near(option) if self._meets(option, other))
+        return tuple(other for other in self.near(option) if self.meets(option, other))
 
-    def _meets(self, option: Option, other: OperationalIntent) -> bool:
+    def meets(self, option: Option, other: OperationalIntent) -> bool:
+        """Whether a flight would come too near to somebody."""
         return least_delay(self.forbidden(option, other), self.tolerance(option, other)) > 0.0
 
     def wait(self, option: Option, limit_s: float = math.inf) -> float:
@@ -215,4 +216,15 @@ def until(corridor: Corridor, end_s: float) -> Corridor:
     before = line.t_s < end_s
     times = np.append(line.t_s[before], end_s)
     places = np.vstack([line.enu_m[before], line.at(end_s)])
+    return dataclasses.replace(corridor, centre_line=Trajectory(times, places), pad_hold_s=0.0)
+
+
+def since(corridor: Corridor, begin_s: float) -> Corridor:
+    """What of a corridor is used after a time; it does not rest at its beginning. All of it where it begins after."""
+    line = corridor.occupied
+    if begin_s <= line.start_s:
+        return corridor
+    after = line.t_s > begin_s
+    times = np.concatenate([[begin_s], line.t_s[after]])
+    places = np.vstack([line.at(begin_s), line.enu_m[after]])
     return dataclasses.replace(corridor, centre_line=Trajectory(times, places), pad_hold_s=0.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from utm.airspace.case import MOST_DELAYS, Case, Option
+from utm.airspace.case import MOST_DELAYS, Case, Option, since, until
 from utm.airspace.places import Refusal
 from utm.core import Columns, KeepOut
 from utm.errors import CannotFly
@@ -21,6 +21,8 @@ _MOST_HEIGHTS = 8
 _MOST_DETOURS = 6
 #: Of a neighbour's way, this much before and after the meeting is kept out of when another way is sought.
 _MEETING_S = 45.0
+#: Nearer than this to a pad, level, is over it (metres).
+_SAME_M = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +61,19 @@ def changes(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> list
     ]
 
 
+def _over_a_pad(case: Case, option: Option, met: Sequence[OperationalIntent]) -> bool:
+    """Whether somebody is met over a pad or on it: whoever that is, is waited for, and not flown over or around."""
+    line = option.line
+    aside = [np.flatnonzero(np.hypot(*(line.enu_m[:, :2] - end[:2]).T) > _SAME_M) for end in line.enu_m[[0, -1]]]
+    if len(aside[0]) == 0:
+        return True
+    up_s, down_s = float(line.t_s[aside[0][0] - 1]), float(line.t_s[aside[1][-1] + 1])
+    columns = [since(option.corridor, down_s)]
+    if up_s > option.corridor.occupied.start_s:  # not of a flight that is in the air
+        columns.append(until(option.corridor, up_s))
+    return any(case.meets(Option(option.route, column), other) for column in columns for other in met)
+
+
 def later(case: Case, asked: Option, latest_s: float) -> Option | None:
     """The first whole second from the asked departure on, not after ``latest_s``, at which the flight meets nobody."""
     departure = asked.departure_s
@@ -82,9 +97,12 @@ def higher(case: Case, asked: Option) -> tuple[float, Option] | None:
     cell = case.skies.cell_m
     metres, option = 0.0, asked
     for _ in range(_MOST_HEIGHTS):
-        needed = max((_missing_height(case, option, other) for other in case.met(option)), default=0.0)
-        if needed == 0.0:
+        met = case.met(option)
+        if not met:
             return metres, option
+        if _over_a_pad(case, option, met):
+            return None
+        needed = max(_missing_height(case, option, other) for other in met)
         metres += math.ceil(needed / cell) * cell
         try:
             option = case.free_flight(asked.departure_s, raise_m=metres)
@@ -108,6 +126,8 @@ def elsewhere(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> Op
     around: list[KeepOut] = []
     option = asked
     for _ in range(_MOST_DETOURS):
+        if _over_a_pad(case, option, met):
+            return None
         around += [_meeting_place(case, columns, option, other) for other in met]
         try:
             option = case.free_flight(asked.departure_s, around=tuple(around))
@@ -130,20 +150,24 @@ def _meeting_place(case: Case, columns: Columns, option: Option, other: Operatio
     horizontal, vertical = case.apart(option, other)
     return KeepOut(
         _near(points[:, :2], columns, horizontal + columns.cell_m),
-        np.full(columns.terrain_m.shape, points[:, 2].min() - vertical),
-        np.full(columns.terrain_m.shape, points[:, 2].max() + vertical),
+        np.array(points[:, 2].min() - vertical),
+        np.array(points[:, 2].max() + vertical),
     )
 
 
 def _near(line_m: NDArray[np.float64], columns: Columns, reach_m: float) -> NDArray[np.bool_]:
     """Which columns lie within ``reach_m`` of a line over the ground."""
-    nx, ny = columns.terrain_m.shape
-    east = (columns.origin_m[0] + (np.arange(nx) + 0.5) * columns.cell_m)[:, None]
-    north = (columns.origin_m[1] + (np.arange(ny) + 0.5) * columns.cell_m)[None, :]
-    near = np.zeros((nx, ny), np.bool_)
-    for (ae, an), (be, bn) in itertools.pairwise(line_m):
-        square = (be - ae) ** 2 + (bn - an) ** 2
-        share = ((east - ae) * (be - ae) + (north - an) * (bn - an)) / square if square > 0 else np.zeros((nx, ny))
-        share = np.clip(share, 0.0, 1.0)
-        near |= np.hypot(east - ae - share * (be - ae), north - an - share * (bn - an)) <= reach_m
+    shape, cell = np.array(columns.terrain_m.shape), columns.cell_m
+    near = np.zeros(shape, np.bool_)
+    for a, b in itertools.pairwise(line_m):
+        # Only around the piece: over the whole window this took most of the time of a detour.
+        low, high = np.minimum(a, b) - reach_m, np.maximum(a, b) + reach_m
+        first = np.clip(np.floor((low - columns.origin_m) / cell).astype(int), 0, shape)
+        last = np.clip(np.ceil((high - columns.origin_m) / cell).astype(int), 0, shape)
+        east, north = (columns.origin_m[n] + (np.arange(first[n], last[n]) + 0.5) * cell for n in (0, 1))
+        off_e, off_n, (way_e, way_n) = (east - a[0])[:, None], (north - a[1])[None, :], b - a
+        square = way_e**2 + way_n**2
+        share = np.clip((off_e * way_e + off_n * way_n) / square, 0.0, 1.0) if square > 0 else 0.0
+        here = np.hypot(off_e - share * way_e, off_n - share * way_n) <= reach_m
+        near[first[0] : last[0], first[1] : last[1]] |= here
     return near

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from utm.airspace.longroutes import LongAir, columns_along
 from utm.airspace.places import Place, Refusal, check_room, check_zone, column_top, in_flight
-from utm.airspace.space import Skies
+from utm.airspace.space import Skies, Sky
 from utm.airspace.ways import ways_through
 from utm.core import (
     FlightSpace,
@@ -28,7 +28,7 @@ from utm.core import (
     time_path,
 )
 from utm.core.flightspace import without
-from utm.core.flyable import Energy, flight_energy, flyable
+from utm.core.flyable import Energy, flyable
 from utm.core.tube import corner_triangles, rounded, tube_of
 from utm.core.turns import turns_clear
 from utm.errors import CannotFly, NoPath
@@ -109,7 +109,7 @@ def find_route(
         turns = corner_triangles(corners, plan.aircraft, conditions.wind)
         broken = turns[~air.turns_clear(turns)]
         if len(broken) == 0:
-            flyable(corners, plan.aircraft, conditions.wind)
+            energy = flyable(corners, plan.aircraft, conditions.wind)
             return Route(
                 points_m=corners,
                 flight_s=flight_time_s(corners, plan.aircraft, conditions.wind),
@@ -118,7 +118,7 @@ def find_route(
                 objective=plan.objective,
                 cost=cost,
                 straight_m=float(np.linalg.norm(np.diff([p.enu_m[:2] for p in places], axis=0), axis=1).sum()),
-                energy=flight_energy(corners, plan.aircraft, conditions.wind),
+                energy=energy,
                 tube=tube_of(corners, plan.aircraft, conditions.wind),
                 wind=conditions.wind,
                 voxel_m=skies.cell_m,
@@ -140,24 +140,37 @@ class _TownAir:
     def __init__(self, skies, plan, places, zones, conditions, around, raise_m) -> None:  # type: ignore[no-untyped-def]
         self.skies, self.plan, self.places, self.zones = skies, plan, places, zones
         self.conditions, self.around, self.raise_m = conditions, around, raise_m
-        columns, lowest, self._highest = skies.around(places)
-        self._outs = [skies.kept_out(zone, places) for zone in zones]
         # A turn leaves the straight lines, not the corridor: it need not keep farther from zones and neighbours.
-        self._objects = flight_space(columns, lowest, self._highest, [], skies.cell_m)
+        self._objects = skies.sky(places).space
 
     def turns_clear(self, triangles_m: NDArray[np.float64]) -> NDArray[np.bool_]:
         return turns_clear(self._objects, triangles_m)
 
     def way(self, grown_m: float) -> tuple[NDArray[np.float64], int, float]:
         """(corners, voxels tried, cost between the columns), with so much more clearance than the rules ask."""
-        columns, lowest, _ = self.skies.around(self.places, grown_m)
-        above = self._objects
-        if not grown_m == self.raise_m == 0.0:
-            above = flight_space(columns, lowest + self.raise_m, self._highest, [], self.skies.cell_m)
-        space = without(above, columns, [*self._outs, *self.around])
+        sky = self.skies.sky(self.places, self.zones, grown_m)
+        if self.raise_m > 0.0 or self.around:
+            sky = raised(self.skies, self.places, self.zones, grown_m, self.raise_m, self.around)
         if grown_m == 0.0:
-            _check_pads(self.skies, self.places, self.zones, self._outs, space)
-        return _way(self.skies, space, self.places, self.plan, self.conditions)
+            outs = [self.skies.kept_out(zone, self.places) for zone in self.zones]
+            _check_pads(self.skies, self.places, self.zones, outs, sky.space)
+        return _way(self.skies, sky, self.places, self.plan, self.conditions)
+
+
+def raised(
+    skies: Skies,
+    places: Sequence[Place],
+    zones: Sequence[GeoZone],
+    grown_m: float,
+    raise_m: float,
+    around: Sequence[KeepOut],
+) -> Sky:
+    """The air of `Skies.sky`, so much higher, and without some further parts."""
+    columns, lowest, highest = skies.around(places, grown_m)
+    if raise_m == 0.0:
+        return Sky(without(skies.sky(places, zones, grown_m).space, columns, around))
+    above = flight_space(columns, lowest + raise_m, highest, [], skies.cell_m)
+    return Sky(without(above, columns, [*(skies.kept_out(zone, places) for zone in zones), *around]))
 
 
 def _check_pads(
@@ -183,13 +196,13 @@ def _check_pads(
 
 
 def _way(
-    skies: Skies, space: FlightSpace, places: tuple[Place, ...], plan: FlightPlan, conditions: Conditions
+    skies: Skies, sky: Sky, places: tuple[Place, ...], plan: FlightPlan, conditions: Conditions
 ) -> tuple[NDArray[np.float64], int, float]:
     """(corners, voxels tried, cost between the columns) of the best way by all places in order."""
-    columns = skies.columns(places)
+    columns, space = skies.columns(places), sky.space
     between = [in_flight(space, place) for place in places[1:-1]]
     stations = [column_top(space, places[0]), *between, column_top(space, places[-1])]
-    ways = ways_through(space, columns, skies, plan, conditions)
+    ways = ways_through(sky, columns, skies, plan, conditions)
     legs, expansions = [places[0].enu_m[None]], 0
     for start, goal in itertools.pairwise(stations):
         try:

@@ -18,7 +18,8 @@ from utm.airspace.outlines import Outlines
 from utm.airspace.places import Place
 from utm.airspace.slab import Box, Slab, blocks, slab_of, voxel_columns
 from utm.airspace.zones import keep_out
-from utm.core import Columns, KeepOut, lowest_clear
+from utm.core import AnyAnglePlanner, Columns, FlightSpace, KeepOut, flight_space, lowest_clear
+from utm.core.flightspace import without
 from utm.core.tiles import Ground, Tiles
 from utm.mapping import CityMap
 from utm.model import Aircraft, GeoZone, RuleSet, rules_for
@@ -46,6 +47,10 @@ _MOST_SIZES = 4096
 #: What the tiles of one rule set may take.
 _TILES_BYTES = 256_000_000
 
+#: Flight spaces that are kept with their planners, and the voxels of the largest such (a byte and a bit each).
+_MOST_SPACES = 8
+_MOST_KEPT_VOXELS = 16_000_000
+
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -59,18 +64,37 @@ class _Lately(Generic[_Key, _Value]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
-        """What is held under a key, or else is made now."""
+    def get(self, key: _Key, make: Callable[[], _Value], keep: Callable[[_Value], bool] | None = None) -> _Value:
+        """What is held under a key, or else is made now, and held unless ``keep`` says no."""
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
                 return self._held[key]
         made = make()  # by two threads at once, if they ask at once: better than that all others wait
+        if keep is not None and not keep(made):
+            return made
         with self._lock:
             self._held[key] = made
             if len(self._held) > self._most:
                 self._held.popitem(last=False)
         return made
+
+
+@dataclass(eq=False)
+class Sky:
+    """A flight space, and the search through it, prepared when it is first asked for."""
+
+    space: FlightSpace
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is small enough to be kept."""
+        return self.space.blocked.size <= _MOST_KEPT_VOXELS
+
+    @cached_property
+    def planner(self) -> AnyAnglePlanner:
+        """For as many questions and threads as wanted."""
+        return AnyAnglePlanner(self.space.blocked)
 
 
 @dataclass(eq=False)
@@ -87,6 +111,9 @@ class Skies:
     _slab: _Lately[Box, Slab] = field(default_factory=lambda: _Lately(1), repr=False)  # it may take 100 MB
     _kept_out: _Lately[tuple[GeoZone, Box], KeepOut] = field(
         default_factory=lambda: _Lately(_MOST_KEPT_OUT), repr=False
+    )
+    _spaces: _Lately[tuple[Box, float, tuple[GeoZone, ...]], Sky] = field(
+        default_factory=lambda: _Lately(_MOST_SPACES), repr=False
     )
     _rules: _Lately[Aircraft, RuleSet] = field(default_factory=lambda: _Lately(_MOST_SIZES), repr=False)
     _others: _Lately[RuleSet, Skies] = field(default_factory=lambda: _Lately(_MOST_RULE_SETS), repr=False)
@@ -174,6 +201,22 @@ class Skies:
             key, lambda: lowest_clear(columns.surface_m, columns.cell_m, self.rules.clearance_m + grown_m)
         )
         return columns, lowest, columns.terrain_m + (self.rules.ceiling_above_terrain_m - self.rules.half_height_m)
+
+    def sky(self, places: Sequence[Place], zones: Sequence[GeoZone] = (), grown_m: float = 0.0) -> Sky:
+        """The flight space around some places, less some zones; the last few are kept.
+
+        Args:
+            grown_m: keep this much more than the clearance that the rules ask.
+        """
+
+        def make() -> Sky:
+            columns, lowest, highest = self.around(places, grown_m)
+            if not zones:
+                return Sky(flight_space(columns, lowest, highest, [], self.cell_m))
+            outs = [self.kept_out(zone, places) for zone in zones]
+            return Sky(without(self.sky(places, (), grown_m).space, columns, outs))
+
+        return self._spaces.get((self.box(places), grown_m, tuple(zones)), make, lambda sky: sky.kept)
 
     def is_long(self, places: Sequence[Place]) -> bool:
         """Whether the window around some places may hold more than `MOST_VOXELS`: then `slab` is for it, and

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.conditions import factor_for, wind_for
-from utm.airspace.space import Skies
+from utm.airspace.space import Skies, Sky
 from utm.core import (
     AnyAnglePlanner,
     Columns,
@@ -41,13 +41,14 @@ class Ways(Protocol):
         """What a way (n, 3) costs: metres, seconds or watt-hours, weighed."""
 
 
-def ways_through(space: FlightSpace, columns: Columns, skies: Skies, plan: FlightPlan, conditions: Conditions) -> Ways:
+def ways_through(sky: Sky, columns: Columns, skies: Skies, plan: FlightPlan, conditions: Conditions) -> Ways:
     """The search that the plan's objective and the conditions ask for."""
+    space = sky.space
     factor, wind = factor_for(conditions, skies, columns, space), wind_for(conditions, space)
     strongest = 0.0 if wind is None else float(np.hypot(wind[..., 0], wind[..., 1]).max())
     # In less wind than that every track can be held, and the length of a way has nothing to do with the wind.
     if factor is None and plan.objective is Objective.LENGTH and strongest < plan.aircraft.max_airspeed_m_s:
-        return _Shortest(space, plan.aircraft, AnyAnglePlanner(space.blocked))
+        return _Shortest(space, plan.aircraft, sky.planner)
     planner = CostPlanner(
         space.blocked,
         factor=factor,
@@ -58,7 +59,7 @@ def ways_through(space: FlightSpace, columns: Columns, skies: Skies, plan: Fligh
     )
     shortest = None
     if strongest < plan.aircraft.max_airspeed_m_s:
-        shortest = _Shortest(space, plan.aircraft, AnyAnglePlanner(space.blocked))
+        shortest = _Shortest(space, plan.aircraft, sky.planner)
     return _Cheapest(
         space, plan.aircraft, plan.objective, conditions.wind, planner, shortest, weighed=factor is not None
     )
