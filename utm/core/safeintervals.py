@@ -127,11 +127,12 @@ class SafeIntervalPlanner:
     A flight moves from the centre of a voxel to that of a neighbour: eight level moves at cruise speed, up and down at
     those of climb and descent, which are the pieces that PX4 flies to the metre (`utm.core.levels`). A diagonal move
     needs all four voxels that it touches (corners are not cut). Speeds are reached at once, and braking to hover takes
-    no time; what that is off a flight belongs into the limits of the reservations. One query at a time; the interpreter is free
-    meanwhile, and other threads wait. The answer depends on nothing but the reservations and the question.
+    no time; what that is off a flight belongs into the limits of the reservations. One query at a time; the
+    interpreter is free meanwhile, and other threads wait. The answer depends on nothing but the reservations and the
+    question.
 
-    Memory: 19 bytes per voxel (8 more with stops, 8 more with factors), 88 bytes for each straight piece of a reservation and 16 for each brick
-    of 4 x 4 x 2 voxels that it comes near, and what the largest search so far wrote.
+    Memory: 19 bytes per voxel (8 more with stops, 8 more with factors), 88 bytes for each straight piece of a
+    reservation and 16 for each brick of 4 x 4 x 2 voxels that it comes near, and what the largest search so far wrote.
 
     Args:
         blocked: (nx, ny, nz) booleans. What lies outside is blocked.
@@ -322,6 +323,8 @@ class SafeIntervalPlanner:
             spent = int(self._tables[4][label, 3])
             if spent > self._least(ends[0]):
                 label, arrival, more = self._search(ends, (*times, arrival + _SAME))
+                if label < 0:
+                    raise RuntimeError(f"no way from {first} to {last} by the arrival of one that was found")
                 way = self._way(label, arrival)
                 spent = int(self._tables[4][label, 3])
                 expansions += more
