@@ -509,29 +509,44 @@ def _search(
                         # A cell is looked at once for all parts in a row that reach it, from the first of them.
                         if m > 0 and _holds(ranges, m - 1, slot, east, north):
                             continue
-                        chunk = head[_hash(level, east, north, slot) & (len(head) - 1)]
-                        if chunk < 0:
-                            continue
                         last = m + 1
                         while last < parts and _holds(ranges, last, slot, east, north):
                             last += 1
-                        visits[waiting, 0], visits[waiting, 1], visits[waiting, 2] = chunk, m, last
+                        bucket = _hash(level, east, north, slot) & (len(head) - 1)
+                        visits[waiting, 0], visits[waiting, 1], visits[waiting, 2] = bucket, m, last
                         waiting += 1
                         if waiting == _BATCH:
-                            count = _visit(visits, waiting, single, of, chunks, boxes, found, count, table)
+                            count = _visit(visits, waiting, single, of, head, chunks, boxes, found, count, table)
                             waiting = 0
                             if count > len(found):
                                 return count
-    return _visit(visits, waiting, single, of, chunks, boxes, found, count, table)
+    return _visit(visits, waiting, single, of, head, chunks, boxes, found, count, table)
 
 
 @kernel
 def _visit(
-    visits: Any, waiting: int, single: Any, of: Any, chunks: Any, boxes: Any, found: Any, count: int, table: Any
+    visits: Any,
+    waiting: int,
+    single: Any,
+    of: Any,
+    head: Any,
+    chunks: Any,
+    boxes: Any,
+    found: Any,
+    count: int,
+    table: Any,
 ) -> int:
-    """Look at some cells: visits (n, 3), each a first chunk, and the parts of the question from one up to another."""
+    """Look at some cells: visits (n, 3), each a bucket, and the parts of the question from one up to another."""
+    # All buckets, then all lines of all chunks, are asked for before the first is needed: memory answers ten at once.
+    for v in range(waiting):
+        visits[v, 0] = head[visits[v, 0]]
+    first = 0
+    for v in range(waiting):
+        if visits[v, 0] >= 0:
+            visits[first, 0], visits[first, 1], visits[first, 2] = visits[v, 0], visits[v, 1], visits[v, 2]
+            first += 1
+    waiting = first
     while waiting > 0:
-        # All lines of all chunks are asked for before the first is needed: memory answers ten at once.
         asked = 0
         for v in range(waiting):
             chunk = visits[v, 0]

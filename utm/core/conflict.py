@@ -506,7 +506,7 @@ def sifted(
         slots[f] = rows[found[f, 0], 0]
         asked += knots[found[f, 0], found[f, 3], 0] + knots[found[f, 0], found[f, 4] + 1, 3]
     for f in range(len(found)):
-        asked += rooms[slots[f], 0] + rooms[slots[f], 6]
+        asked += rooms[slots[f], 0] + rooms[slots[f], 6] + numbers[slots[f], 0]
     corners[0, 0] = asked
     for f in range(len(found)):
         row, slot = found[f, 0], slots[f]
