@@ -17,9 +17,11 @@ from utm.airspace.documents import parse_plan, parse_zones, plan_document
 from utm.airspace.emergency import closed
 from utm.airspace.fleet import decide_fleet
 from utm.airspace.following import upkeep
+from utm.airspace.granting import ovn_of
 from utm.airspace.journal import Answer, Question, error_said
-from utm.airspace.moving import Move, displaced, give_way
+from utm.airspace.moving import Move, displaced, give_way, renewed
 from utm.airspace.picture import Effects, View
+from utm.airspace.reserves import keeping_off, way_taken, with_ways_out
 from utm.airspace.saying import decision_said
 from utm.airspace.situation import Overlay, Situation
 from utm.airspace.states import ASTRAY, moved_to, state_effect
@@ -27,7 +29,7 @@ from utm.airspace.world import World
 from utm.airspace.zones import check_zone
 from utm.core import Report
 from utm.errors import InputError, PlanError, StateError, ZoneError
-from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role, Trajectory
+from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role, Trajectory, WayOut
 
 # --- who asks ------------------------------------------------------------------------------------------------
 
@@ -74,7 +76,10 @@ def answer_plan(
     plan = plan or plan_from(request["plan"], request["times_s"])
     _check_filed(actor_from(request["actor"]), plan, view)
     situation = world.situation(view, now_s)
-    return _granted(situation, decide(situation, plan, choose=request["choose"]))
+    decision = keeping_off(situation, view, decide(situation, plan, choose=request["choose"]), request["choose"])
+    if decision.intent is not None:
+        decision = dataclasses.replace(decision, intent=with_ways_out(situation, decision.intent))
+    return _granted(situation, decision)
 
 
 def check_request(plan: FlightPlan, line: Trajectory, actor: Actor) -> dict[str, Any]:
@@ -87,18 +92,44 @@ def check_request(plan: FlightPlan, line: Trajectory, actor: Actor) -> dict[str,
     }
 
 
-def answer_check(
-    world: World,
-    request: Mapping[str, Any],
-    now_s: float,
-    view: View,
-    parsed: tuple[FlightPlan, Trajectory] | None = None,
-) -> Answer:
+def check_question(world: World, plan: FlightPlan, line: Trajectory, actor: Actor, now_s: float) -> Question:
+    """A trajectory as a question of the journal."""
+    return Question(
+        "check",
+        plan.id,
+        lambda: check_request(plan, line, actor),
+        now_s,
+        lambda view: _checked(world, plan, line, actor, now_s, view),
+        fresh=(plan.id,),
+    )
+
+
+def answer_check(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
     """Grant a trajectory as it stands, or refuse it; nothing is searched."""
-    plan, line = parsed or (plan_from(request["plan"], request["times_s"]), Trajectory(**request["line"]))
-    _check_filed(actor_from(request["actor"]), plan, view)
+    plan, line = plan_from(request["plan"], request["times_s"]), Trajectory(**request["line"])
+    return _checked(world, plan, line, actor_from(request["actor"]), now_s, view)
+
+
+def _checked(world: World, plan: FlightPlan, line: Trajectory, actor: Actor, now_s: float, view: View) -> Answer:
+    _check_filed(actor, plan, view)
     situation = world.situation(view, now_s)
-    return _granted(situation, check(situation, plan, line))
+    answer = _granted(situation, check(situation, plan, line))
+    granted = answer.result.intent
+    if granted is not None and granted.plan is plan and granted.corridor.centre_line is line:
+        # Plan and trajectory stand in what was granted, to the bit: half of the entry would say them again
+        return dataclasses.replace(answer, request={"granted": plan.id, "actor": actor_document(actor)})
+    return answer
+
+
+def request_in(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request of an entry of the log, as it was handed in."""
+    request = body["request"]
+    if "granted" not in request:
+        return request
+    intent = next(document for document in body["intents"] if document["id"] == request["granted"])
+    corridor = intent["corridor"]
+    line = {"t_s": corridor["t_s"], "enu_m": corridor["enu_m"]}
+    return {"plan": intent["plan"], "times_s": intent["plan_times_s"], "line": line, "actor": request["actor"]}
 
 
 def _granted(situation: Situation, decision: Decision) -> Answer:
@@ -135,7 +166,7 @@ def _granting(granted: Sequence[OperationalIntent], moves: Sequence[Move]) -> Ef
 # --- states --------------------------------------------------------------------------------------------------
 
 
-def answer_state(_world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
+def answer_state(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
     """Move an intent to another state."""
     intent_id, state, actor = request["intent"], IntentState(request["to"]), actor_from(request["actor"])
     intent = view.get(intent_id)
@@ -147,8 +178,26 @@ def answer_state(_world: World, request: Mapping[str, Any], now_s: float, view: 
     if request.get("cancel") and intent.state is not IntentState.ACCEPTED:
         raise StateError(f"{intent_id} is {intent.state}; a flight that began is ended, not cancelled")
     changed = moved_to(intent, state, now_s, view.conflicts)
+    if state is IntentState.CONTINGENT and (way := way_taken(intent, now_s)) is not None:
+        return _taking(world.situation(view, now_s), view, changed, way)
     said = {"from": str(intent.state), "to": str(state), "version": changed.version, "ovn": changed.ovn}
     return Answer(said, Effects(states=(state_effect(changed),)), result=changed)
+
+
+def _taking(situation: Situation, view: View, intent: OperationalIntent, way: WayOut) -> Answer:
+    """A Contingent flight takes its way out: that is its corridor now, and whoever is in it makes way."""
+    taken = dataclasses.replace(renewed(situation, intent, way.corridor), version=intent.version)
+    taken = dataclasses.replace(taken, ovn=ovn_of(taken))
+    met = [one for one in view.conflicts(way.corridor) if one.id != intent.id and one.state not in ASTRAY]
+    moves = displaced(situation, [taken], [one.id for one in met])
+    said = {
+        "to": str(intent.state),
+        "version": taken.version,
+        "ovn": taken.ovn,
+        "way_out": {"kind": str(way.kind), "site_m": list(way.site_m), "settings": dict(way.settings)},
+        "displaced": [move.document() for move in moves],
+    }
+    return Answer(said, _granting([taken], moves), result=taken)
 
 
 # --- zones and conditions ------------------------------------------------------------------------------------
@@ -312,11 +361,21 @@ class _Kind:
     answer: Callable[..., Answer]
     at_once: bool = True
     """So quick that it is worked out under the lock."""
+    fresh: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _request: ()  # noqa: E731 - a field
+    """Ids of what it asks to be granted."""
+
+
+def _of_one(request: Mapping[str, Any]) -> tuple[str, ...]:
+    return (request["plan"]["id"],)
+
+
+def _of_fleet(request: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(plan["id"] for plan in request["plans"])
 
 
 _KINDS = {
-    "plan": _Kind(answer_plan, at_once=False),
-    "check": _Kind(answer_check, at_once=False),
+    "plan": _Kind(answer_plan, at_once=False, fresh=_of_one),
+    "check": _Kind(answer_check, at_once=False, fresh=_of_one),
     "state": _Kind(answer_state),
     "zones": _Kind(answer_zones, at_once=False),
     "zone-removed": _Kind(answer_zone_removed),
@@ -325,7 +384,7 @@ _KINDS = {
     "emergency": _Kind(answer_emergency),
     "way": _Kind(answer_way, at_once=False),
     "upkeep": _Kind(answer_upkeep),
-    "fleet": _Kind(answer_fleet, at_once=False),
+    "fleet": _Kind(answer_fleet, at_once=False, fresh=_of_fleet),
 }
 
 
@@ -345,5 +404,11 @@ def question(
         raise InputError("is no kind of request", field="kind", value=kind, mend=f"Known: {', '.join(_KINDS)}.")
     how, more = _KINDS[kind], () if parsed is None else (parsed,)
     return Question(
-        kind, subject, request, now_s, lambda view: how.answer(world, request, now_s, view, *more), how.at_once
+        kind,
+        subject,
+        lambda: request,
+        now_s,
+        lambda view: how.answer(world, request, now_s, view, *more),
+        how.at_once,
+        how.fresh(request),
     )

@@ -20,13 +20,15 @@ from utm.airspace.documents import parse_zones
 from utm.airspace.ledger import Head
 from utm.airspace.records import intent_from
 from utm.core import Traffic
-from utm.model import Corridor, GeoZone, IntentState, OperationalIntent, RuleSet
+from utm.model import Corridor, GeoZone, IntentState, OperationalIntent, RuleSet, WayOut
 
 T = TypeVar("T")
 
 #: Beyond the separation, whoever passes within this much (metres, horizontally and vertically) is still near: a
 #: certificate names its neighbours, not only those that all but touch it.
 _BESIDE_M = (100.0, 20.0)
+#: An intent has fewer ways out than this (`utm.airspace.waysout`: 24).
+_MOST_WAYS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class _Room:
 
     intent_id: str
     owner: _Timeline[OperationalIntent | None]
+    ways: int
+    """Of how many ways out of it the other index knows."""
 
 
 class View:
@@ -166,6 +170,17 @@ class View:
         with self._picture._lock:
             return self._owners(self._picture._traffic.conflicts(corridor, *apart).tolist())
 
+    def crossed(self, corridor: Corridor) -> tuple[tuple[OperationalIntent, WayOut], ...]:
+        """Whose ways out a corridor comes nearer to than the separation, by id and in their order."""
+        rules = self._picture.rules
+        apart = rules.separation_horizontal_m, rules.separation_vertical_m
+        with self._picture._lock:
+            found = []
+            for number in sorted(self._picture._ways.conflicts(corridor, *apart).tolist()):
+                room, way = divmod(number, _MOST_WAYS)
+                found += [(owner, owner.ways_out[way]) for owner in self._owners([room])]
+        return tuple(sorted(found, key=lambda pair: pair[0].id))
+
     def _owners(self, numbers: Iterable[int]) -> tuple[OperationalIntent, ...]:
         rooms, seq, found = self._picture._rooms, self.seq, []
         for number in numbers:
@@ -188,7 +203,7 @@ class Picture:
         self.rules = rules
         self._keep = keep
         self._lock = threading.RLock()
-        self._traffic = Traffic()
+        self._traffic, self._ways = Traffic(), Traffic()
         self._rooms: dict[int, _Room] = {}
         self._numbers: dict[str, list[int]] = {}
         self._next = 0
@@ -220,6 +235,11 @@ class Picture:
                 if not self._views[view.seq]:
                     del self._views[view.seq]
                 self._forget()
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Digests of the last durable entry, and of the last applied."""
+        return self.head.digest, self._tip.digest
 
     def tentative(self) -> View:
         """The picture with what has been applied and is not durable yet. Only for whoever holds the write lock."""
@@ -280,7 +300,9 @@ class Picture:
     def _enter(self, seq: int, intent: OperationalIntent) -> None:
         number, self._next = self._next, self._next + 1
         self._traffic.add(number, intent.corridor)
-        self._rooms[number] = _Room(intent.id, _Timeline(seq, intent))
+        self._rooms[number] = _Room(intent.id, _Timeline(seq, intent), len(intent.ways_out))
+        for way, one in enumerate(intent.ways_out):
+            self._ways.add(number * _MOST_WAYS + way, one.corridor)
         self._numbers.setdefault(intent.id, []).append(number)
 
     def _present(self, intent_id: str) -> tuple[int, OperationalIntent] | None:
@@ -310,6 +332,8 @@ class Picture:
     def _drop(self, number: int) -> None:
         room = self._rooms.pop(number)
         self._traffic.remove(number)
+        for way in range(room.ways):
+            self._ways.remove(number * _MOST_WAYS + way)
         numbers = self._numbers[room.intent_id]
         numbers.remove(number)
         if not numbers:

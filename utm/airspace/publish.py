@@ -13,7 +13,7 @@ from utm.airspace.records import intent_from
 from utm.airspace.saying import decision_said
 from utm.airspace.volumes import volumes_of
 from utm.mapping import CityMap
-from utm.model import Datum, Decision, Limit, OperationalIntent, Trajectory, Volume4D
+from utm.model import Datum, Decision, Limit, OperationalIntent, Trajectory, Volume4D, WayOut
 
 
 def route_document(city_map: CityMap, line: Trajectory) -> list[dict[str, Any]]:
@@ -98,7 +98,24 @@ def intent_detail(city_map: CityMap, intent: OperationalIntent) -> dict[str, Any
             "conditions": intent.conditions,
             "entry": list(intent.judged),
         },
+        "ways_out": [way_document(city_map, way) for way in intent.ways_out],
         "limits": [limit_document(limit) for limit in intent.limits],
+    }
+
+
+def way_document(city_map: CityMap, way: WayOut) -> dict[str, Any]:
+    """One way out, for people and for whoever flies it."""
+    east, north, up = way.site_m
+    lon, lat = (float(value) for value in city_map.frame.to_lonlat(east, north))
+    return {
+        "kind": str(way.kind),
+        "from": iso(way.from_s),
+        "until": iso(way.until_s),
+        "lon": round(lon, 8),
+        "lat": round(lat, 8),
+        "ellipsoid_m": round(float(city_map.frame.height(up, Datum.WGS84, lon, lat)), 3),
+        "wait_s": way.wait_s,
+        "settings": dict(way.settings),
     }
 
 
@@ -132,7 +149,11 @@ def decision_published(city_map: CityMap, entry: Entry) -> dict[str, Any]:
     if said["status"] == "error":
         return said
     intents = [document for document in body.get("intents", ()) if document["id"] == said["plan"]]
-    return {"displaced": []} | said | {
-        "intent": intent_detail(city_map, intent_from(intents[0])) if intents else None,
-        "receipt": {"seq": entry.seq, "digest": entry.digest, "signature": entry.signature},
-    }
+    return (
+        {"displaced": []}
+        | said
+        | {
+            "intent": intent_detail(city_map, intent_from(intents[0])) if intents else None,
+            "receipt": {"seq": entry.seq, "digest": entry.digest, "signature": entry.signature},
+        }
+    )

@@ -113,10 +113,12 @@ def _broken(
     if now_s > line.start_s:
         corridor = dataclasses.replace(corridor, centre_line=part(line, now_s, line.end_s))
     way = flown(corridor.centre_line)
+    if way is None:  # what is left of it is the column over its pad: it is landing
+        return []
     with skies.ground(corridor.centre_line.enu_m, reach_m(skies)) as under:
         if ground:
-            over = [] if way is None else over_ground(skies, under, corridor, way)[0]
+            over = over_ground(skies, under, corridor, way)[0]
             limits = [*over, *at_pads(skies, under, corridor)] if now_s <= line.start_s else over
         else:
-            limits = list(from_zones(skies, under, intent.plan, corridor, tuple(zones)))
+            limits = list(from_zones(skies, under, intent.plan, corridor, way, tuple(zones)))
     return [limit for limit in limits if limit.margin_m < -_SAME_M]

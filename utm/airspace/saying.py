@@ -24,6 +24,8 @@ def decision_said(decision: Decision) -> dict[str, Any]:
         "energy": details.get("energy"),
         "alternative": None,
     }
+    if details.get("crosses"):
+        said["crosses"] = list(details["crosses"])
     if decision.alternative is not None:
         change = decision.alternative_change
         said["alternative"] = {
