@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class Database:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._dialect.engine.dispose()
+        self._dialect.close()
 
     def create(self, settings: Mapping[str, str]) -> None:
         """Make the tables and keep the airspace's settings, the public key among them as ``public_key``."""
@@ -91,8 +91,7 @@ class Database:
 
     def head(self) -> Head:
         """The last entry's place, digest and signature; :data:`GENESIS` before the first."""
-        with self._dialect.snapshot() as connection:
-            return _head(connection)
+        return Head(*self._dialect.head())
 
     def load(self) -> Loaded:
         """The live picture: all of it as of the same entry."""
@@ -246,8 +245,13 @@ class Writing:
         """What was in the log past ``seq`` when this transaction began; what it appends itself is not among it."""
         if seq >= self._found.seq:
             return ()
-        query = sql.select(tables.log).where(tables.log.c.seq > seq).order_by(tables.log.c.seq)
-        return tuple(Entry(*row) for row in self._connection.execute(query))
+        return tuple(Entry(*row) for row in self._connection.execute(_SINCE, {"after": seq}))
+
+    def granted_before(self, ids: Collection[str]) -> set[str]:
+        """Which of these ids were ever granted, when this transaction began."""
+        if not ids:
+            return set()
+        return set(self._connection.execute(_AMONG, {"ids": sorted(ids)}).scalars())
 
     def append(self, draft: Draft) -> Entry:
         """Seal a draft as the next entry. Raises ValueError, with nothing changed, where its body is not as agreed."""
@@ -283,7 +287,7 @@ class Writing:
         if not self._entries:
             return
         run = self._connection.execute
-        run(tables.log.insert(), [_row(entry) for entry in self._entries])
+        run(_ADD, [_row(entry) for entry in self._entries])
         if self._intents:
             put(self._connection, tables.intents, list(self._intents.values()))
         if self._states:
@@ -299,7 +303,7 @@ class Writing:
             put(self._connection, tables.zones, kept)
         if self._meta:
             put(self._connection, tables.meta, [{"key": key, "value": value} for key, value in self._meta.items()])
-        run(tables.head.update().where(tables.head.c.id == 1).values(**_columns(self.head)))
+        run(_SET_HEAD, {f"to_{name}": value for name, value in _columns(self.head).items()})
         for written in (self._entries, self._intents, self._states, self._zones, self._meta):
             written.clear()
 
@@ -307,6 +311,13 @@ class Writing:
 #: Rows of ``meta`` that follow the log; the others are the settings.
 _CONDITIONS, _MAP_IN_FORCE = "conditions", "map_version_in_force"
 _STATE = tuple(tables.intents.c[name] for name in ("id", "state", "version", "ovn", "entry"))
+# Statements of every transaction are made once: making one, and its key in the cache, takes longer than running it.
+_ADD = tables.log.insert()
+_HEAD = sql.select(tables.head.c.seq, tables.head.c.digest, tables.head.c.signature)
+_LOCK_HEAD = _HEAD.with_for_update()
+_SET_HEAD = tables.head.update().values({name: sql.bindparam(f"to_{name}") for name in ("seq", "digest", "signature")})
+_SINCE = sql.select(tables.log).where(tables.log.c.seq > sql.bindparam("after")).order_by(tables.log.c.seq)
+_AMONG = sql.select(tables.intents.c.id).where(tables.intents.c.id.in_(sql.bindparam("ids", expanding=True)))
 _CHANGE_STATE = (
     tables.intents.update()
     .where(tables.intents.c.id == sql.bindparam("to_id"))
@@ -345,8 +356,7 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _head(connection: Connection, *, lock: bool = False) -> Head:
-    query = sql.select(tables.head.c.seq, tables.head.c.digest, tables.head.c.signature)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(_LOCK_HEAD if lock else _HEAD).one_or_none()
     if row is None:
         raise StoreError("the log has no head; restore the database from a copy")
     return Head(*row)
