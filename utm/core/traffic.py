@@ -52,9 +52,10 @@ def apart(a: Corridor, b: Corridor, horizontal_m: float, vertical_m: float) -> t
 class Traffic:
     """A 4-D index of corridors, each under a number that the caller chose.
 
-    A corridor takes about 1.8 kB for 20 pieces, a piece that is longer than a few hundred metres 60 bytes for each of
-    them, up to 32. Memory grows by doubling and is used again, never given back. What a question costs grows with how
-    many pieces are around in space and time, not with how many there are, and never beyond looking at every piece.
+    A corridor of 20 pieces takes about 3 kB: 36 bytes for each piece, and 45 for the box around it, of which one that
+    is longer than a few hundred metres has one for each of them, up to 32; the rest is room for growth. Memory grows
+    by doubling and is used again, never given back. What a question costs grows with how many pieces are around in
+    space and time, not with how many there are, and never beyond looking at every piece.
 
     Answers depend on the corridors alone, not on the order in which they came or on what was removed. Many threads
     may ask at once; while one adds or removes, no other may do anything.
