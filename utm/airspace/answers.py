@@ -361,7 +361,7 @@ class _Kind:
     answer: Callable[..., Answer]
     at_once: bool = True
     """So quick that it is worked out under the lock."""
-    fresh: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _request: ()  # noqa: E731 - a field
+    fresh: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _request: ()
     """Ids of what it asks to be granted."""
 
 

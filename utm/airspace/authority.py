@@ -24,7 +24,7 @@ from utm.airspace.documents import zone_feature
 from utm.airspace.emergency import Closed
 from utm.airspace.fleet import Fleet
 from utm.airspace.following import FLYING, Followed, Upkeep, last_report, reported, unheard, upkeep
-from utm.airspace.journal import Answer, Journal
+from utm.airspace.journal import Answer, Journal, Question
 from utm.airspace.ledger import Entry, Fault, Head, SigningKey, faults
 from utm.airspace.moving import Move
 from utm.airspace.picture import NOTHING, Picture, View
@@ -215,8 +215,10 @@ class Airspace:
         parsed: Any = None,
     ) -> Answer:
         now_s = self.clock() if at_s is None else at_s
-        receipt, answer = self._journal.ask(answers.question(self._world, kind, subject, request, now_s, parsed))
-        self._asked.receipt = receipt
+        return self._answered(answers.question(self._world, kind, subject, request, now_s, parsed))
+
+    def _answered(self, question: Question) -> Answer:
+        self._asked.receipt, answer = self._journal.ask(question)
         return answer
 
     @property
@@ -263,10 +265,9 @@ class Airspace:
         Raises:
             PlanError, StateError: as `submit`.
         """
-        if self._database.entry_of(plan.id) is not None:
-            raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
-        request = answers.check_request(plan, line, actor or Actor(plan.operator, Role.OPERATOR))
-        decision = self._ask("check", plan.id, request, parsed=(plan, line)).result
+        actor = actor or Actor(plan.operator, Role.OPERATOR)
+        asked = answers.check_question(self._world, plan, line, actor, self.clock())
+        decision = self._answered(asked).result
         return dataclasses.replace(decision, receipt=self.receipt)
 
     def submit_fleet(

@@ -2,9 +2,9 @@
 
 1. What it is answered on is a `View` of the live picture. The answer is worked out there, outside any transaction: that
    is where the time goes.
-2. One transaction takes everything that waits. Under the lock of the log's head it reads what other processes wrote,
-   holds each answer against what changed since its view, appends those that still stand, and commits. Only then is
-   anybody told.
+2. What is to be written is written out there, too. Then one transaction takes everything that waits: under the lock of
+   the log's head it reads what other processes wrote, holds each answer against what changed since its view, appends
+   those that still stand, and commits. Only then is anybody told.
 3. An answer that what changed has touched is worked out again; after a few times under the lock, where nothing can
    change. So no request waits for ever, however many others there are.
 
@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from utm.airspace.database import Database, Writing
 from utm.airspace.documents import zone_feature
 from utm.airspace.groupcommit import GroupCommit
-from utm.airspace.ledger import Draft, Head
+from utm.airspace.ledger import Draft, Entry, Head, written
 from utm.airspace.picture import NOTHING, Effects, Picture, View, effects_of
 from utm.airspace.records import intent_document
-from utm.errors import UtmError
+from utm.errors import StateError, UtmError
 from utm.model import Receipt
 
 #: How often an answer is worked out beside the lock before it is worked out under it.
@@ -46,6 +47,8 @@ class Answer:
     """Intents that it may come too near to: those that give way, or that are exempt by the standard."""
     result: Any = None
     """For the caller, never for the log."""
+    request: Mapping[str, Any] | None = None
+    """What stands in the log as the request, where the effects say the rest of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,21 +57,24 @@ class Question:
 
     kind: str
     subject: str
-    request: Mapping[str, Any]
+    request: Callable[[], Mapping[str, Any]]
     """JSON: everything that the answer depends on, beside the view and the time."""
     at_s: float
     answer: Callable[[View], Answer]
     """Pure. Raises UtmError where the request cannot be answered."""
     at_once: bool = False
     """Worked out under the lock."""
+    fresh: tuple[str, ...] = ()
+    """Ids under which nothing may ever have been granted: an intent's name is its own for good, ended ones' too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Proposal:
-    question: Question
-    view: Head | None
-    """What the answer was worked out on; None: to be worked out under the lock."""
-    answer: Answer | None
+    """An answer worked out on a view of the picture, and how it is to be written."""
+
+    view: Head
+    answer: Answer
+    draft: Draft
 
 
 class _Touched(UtmError):
@@ -81,7 +87,10 @@ class Journal:
     def __init__(self, database: Database, picture: Picture):
         self._database, self.picture = database, picture
         self._turn = threading.Lock()  # whoever moves the picture on
-        self._commit: GroupCommit[_Proposal, tuple[Receipt, Answer]] = GroupCommit(self, self._settle)
+        self._looking, self._looks, self._looked = threading.Lock(), itertools.count(1), 0
+        self._commit: GroupCommit[tuple[Question, _Proposal | None], tuple[Receipt, Answer]] = GroupCommit(
+            self, self._settle
+        )
 
     def close(self) -> None:
         """Wait for what is being written."""
@@ -96,56 +105,88 @@ class Journal:
         """
         for attempt in range(_FREE_TRIES + 1):
             if question.at_once or attempt == _FREE_TRIES:
-                return self._commit(_Proposal(question, None, None))
+                return self._commit((question, None))
             self.follow()
             with self.picture.view() as view:
-                proposal = _Proposal(question, view.head, answered(question, view))
+                proposal = _proposed(question, view)
                 with contextlib.suppress(_Touched):
-                    return self._commit(proposal)
+                    return self._commit((question, proposal))
         raise AssertionError("the last try is under the lock")
 
     def follow(self) -> None:
-        """Take in what other processes wrote."""
-        with self._turn:
-            for entry in self._database.entries(after=self.picture.head.seq):
-                self.picture.apply(Head(entry.seq, entry.digest), effects_of(entry.body))
-            self.picture.committed()
+        """Take in what other processes had written when this was called."""
+        came = next(self._looks)
+        with self._looking:  # one looks for all who wait meanwhile
+            if self._looked > came:
+                return
+            self._looked = next(self._looks)
+            # What a group of ours is writing now begins where others' entries end, and they are in the picture
+            if self._database.head().digest not in self.picture.ends:
+                with self._turn:
+                    self._take_in(self._database.stream(after=self.picture.head.seq))
+
+    def _take_in(self, entries: Iterable[Entry]) -> None:
+        """What others wrote, and is durable."""
+        for entry in entries:
+            self.picture.apply(Head(entry.seq, entry.digest), effects_of(entry.body))
+        self.picture.committed()
 
     # --- under the lock ------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writing]:
         """One transaction; the picture moves on with it or not at all."""
+        with contextlib.ExitStack() as moving, self._database.writing() as writing:
+            # Only now: who waits for the lock keeps nobody from looking. It is given back after the commit.
+            moving.enter_context(self._moving())
+            self._take_in(writing.since(self.picture.head.seq))
+            yield writing
+
+    @contextlib.contextmanager
+    def _moving(self) -> Iterator[None]:
         with self._turn:
             try:
-                with self._database.writing() as writing:
-                    yield writing
+                yield
             except BaseException:
                 self.picture.revert()
                 raise
             self.picture.committed()
 
-    def _settle(self, writing: Writing, proposals: Sequence[_Proposal]) -> list[Any]:
-        for entry in writing.since(self.picture.head.seq):
-            self.picture.apply(Head(entry.seq, entry.digest), effects_of(entry.body))
-        return [self._one(writing, proposal) for proposal in proposals]
+    def _settle(
+        self, writing: Writing, asked: Sequence[tuple[Question, _Proposal | None]]
+    ) -> list[tuple[Receipt, Answer] | Exception]:
+        used = writing.granted_before({name for question, _ in asked for name in question.fresh})
+        settled = []
+        for question, proposal in asked:
+            settled.append(self._one(writing, question, proposal, used))
+            used.update(name for name in question.fresh if not isinstance(settled[-1], Exception))
+        return settled
 
-    def _one(self, writing: Writing, proposal: _Proposal) -> tuple[Receipt, Answer] | Exception:
-        question, answer, judged = proposal.question, proposal.answer, proposal.view
+    def _one(
+        self, writing: Writing, question: Question, proposal: _Proposal | None, used: Collection[str]
+    ) -> tuple[Receipt, Answer] | Exception:
         now = self.picture.tentative()
-        if answer is None or judged is None:
+        for name in question.fresh:
+            if name in used:
+                return StateError(f"{name} was granted already; file under another id (and cancel the old one)")
+        if proposal is None:
             try:
-                answer, judged = answered(question, now), now.head
+                proposal = _proposed(question, now)
             except Exception as error:  # noqa: BLE001 - a fault of ours in one answer is no fault of the others
                 return error
-        elif judged.seq < now.seq and _touched(answer, now, self.picture.since(judged.seq)):
+        elif proposal.view.seq < now.seq and _touched(proposal.answer, now, self.picture.since(proposal.view.seq)):
             return _Touched("")
-        draft = Draft(question.at_s, question.kind, question.subject, body_of(question, answer, judged))
-        entry = writing.append(draft)
+        entry, answer = writing.append(proposal.draft), proposal.answer
         self.picture.apply(Head(entry.seq, entry.digest), answer.effects)
         if isinstance(answer.result, UtmError):
             return answer.result
         return Receipt(entry.seq, entry.digest, entry.signature), answer
+
+
+def _proposed(question: Question, view: View) -> _Proposal:
+    answer = answered(question, view)
+    draft = Draft(question.at_s, question.kind, question.subject, body_of(question, answer, view.head))
+    return _Proposal(view.head, answer, written(draft))
 
 
 def answered(question: Question, view: View) -> Answer:
@@ -181,7 +222,7 @@ def body_of(question: Question, answer: Answer, judged: Head) -> dict[str, Any]:
     """The body of the entry that holds a request and its answer. Effects stand in it only where there are any."""
     effects = answer.effects
     body: dict[str, Any] = {
-        "request": question.request,
+        "request": question.request() if answer.request is None else answer.request,
         "now_s": question.at_s,
         "judged": [judged.seq, judged.digest],
         "answer": answer.said,

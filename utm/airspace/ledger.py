@@ -10,6 +10,7 @@ such an anchor, for it carries the signed head of its time.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -53,6 +54,8 @@ class Draft:
     subject: str
     """Id of the plan, intent or zone that it is about."""
     body: Mapping[str, Any]
+    text: str = ""
+    """The body as canonical JSON, by :func:`written`; where it is left out, :func:`seal` makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +209,17 @@ def verify(public: str, digest: str, signature: str) -> bool:
     return raw.hex() == signature  # capitals and spaces are hex too, but not what was written
 
 
+def written(draft: Draft) -> Draft:
+    """The same with its text: most of what an entry costs, done before its place in the chain is known. The body is not
+    to be changed any more. Raises ValueError when it is not JSON."""
+    if not isinstance(draft.body, dict):
+        raise ValueError(f"the body of an entry is a JSON object, not {type(draft.body).__name__}")
+    return dataclasses.replace(draft, text=canonical(draft.body).decode("ascii"))
+
+
 def seal(previous: Head, draft: Draft, key: SigningKey) -> Entry:
     """The draft as the entry after ``previous``. Raises ValueError when the draft is not JSON, or has no time."""
-    text = canonical(draft.body).decode("ascii")
-    if not text.startswith("{"):
-        raise ValueError(f"the body of an entry is a JSON object, not {type(draft.body).__name__}")
+    text = draft.text or written(draft).text
     for word in (draft.kind, draft.subject):
         # PostgreSQL keeps no NUL in a text, and half a surrogate pair has no UTF-8
         if not isinstance(word, str) or "\0" in word or any("\ud800" <= sign <= "\udfff" for sign in word):

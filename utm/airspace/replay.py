@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from utm.airspace.answers import question
+from utm.airspace.answers import question, request_in
 from utm.airspace.database import Loaded
 from utm.airspace.journal import answered, body_of
 from utm.airspace.ledger import GENESIS, Entry, Head, canonical
@@ -39,7 +39,7 @@ def replay(entries: Iterable[Entry], world: World, map_version: str) -> Iterator
     picture = Picture(Loaded(GENESIS, (), None, (), map_version), world.rules, keep=True)
     for entry in entries:
         body = entry.body
-        asked = question(world, entry.kind, entry.subject, body["request"], body["now_s"])
+        asked = question(world, entry.kind, entry.subject, request_in(body), body["now_s"])
         judged = Head(*body["judged"])
         with picture.view(judged) as view:
             again = canonical(body_of(asked, answered(asked, view), judged)).decode("ascii")
