@@ -1,8 +1,8 @@
 """How much of a random demand fits into one sky: `python -m benchmarks.random_demand [--quick]`.
 
 Flights of 5 km between random places of 10 x 10 km of flat ground ask at random moments (Poisson) to leave at once:
-straight up, level at a random height, straight down, vertically at the speeds of the aircraft class `quad`. The first to ask is
-the first served. Four ways of answering are tried, each on the same requests and each with its own sky:
+straight up, level at a random height, straight down, vertically at the speeds of the aircraft class `quad`. The first
+to ask is the first served. Four ways of answering are tried, each on the same requests and each with its own sky:
 
 - ``boxes``: an open UTM of today. A request is refused while its box over the ground meets that of an active flight.
 - ``unchanged``: exact 4-D checks, refused where anything meets.
@@ -11,8 +11,8 @@ the first served. Four ways of answering are tried, each on the same requests an
 - ``any change``: else the three combined.
 
 The cheapest change is taken: the one that arrives the least later, or else changes the height least. Everything is
-decided by a seed. Four sets of sizes are flown, see `SIZES`: the first is what the airspace grants to a `quad`, the last
-comes nearest to the planning note, where exact checks accept 98, 88 and 70 % at 100, 300 and 1000 requests an hour.
+decided by a seed. Four sets of sizes are flown, see `SIZES`: the first is what the airspace grants to a `quad`, the
+last comes nearest to the planning note, where exact checks accept 98, 88 and 70 % at 100, 300 and 1000 an hour.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ one entry of 40 bytes for each piece, whatever its size (after the hierarchical 
 Detection, 2005, chapter 7.2; here with levels of their own for space and time). A bucket of the hash table is a chain
 of chunks of entries. Cells are not told apart within a bucket: boxes decide.
 
-Straight pieces longer than a cell are cut, so that the boxes of a long slanted leg hold little but the leg.
+Long straight pieces are cut into parts with a box each, so that the boxes of a slanted leg hold little but the leg.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _SINGLE, _LARGEST = 1.2e-7, 3e38
 #: Cells that are looked at together.
 _BATCH = 64
 
-#: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks; and
-#: a place where what was only asked for is written, so that the compiler asks.
+#: Where the counts are: entries; rows handed out, first free row, free rows; the same of chunks; and a place where
+#: what was only asked for is written, so that the compiler does ask.
 ENTRIES, ROWS, FREE_ROW, FREE_ROWS, CHUNKS, FREE_CHUNK, FREE_CHUNKS, _ASKED, COUNTS = range(9)
 #: What `put` says.
 DONE, NEEDS_ROWS, NEEDS_CHUNKS = range(3)
