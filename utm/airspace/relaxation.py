@@ -283,11 +283,11 @@ def _law(trial: Trial) -> Relaxation | None:
             if kind == "ceiling":
                 # The floors stay as they are.
                 higher = dataclasses.replace(rules, ceiling_above_terrain_m=rules.ceiling_above_terrain_m + amount)
-                if trial.finds(skies=dataclasses.replace(skies, rules=higher)):
+                if trial.finds(skies=skies.under(higher)):
                     return _ceiling_words(rules, amount)
             elif amount < rules.clearance_m:
                 nearer = dataclasses.replace(rules, clearance_m=rules.clearance_m - amount)
-                if trial.finds(skies=Skies(skies.city_map, nearer)):
+                if trial.finds(skies=skies.under(nearer)):
                     return _clearance_words(rules, amount)
     return None
 

@@ -129,10 +129,12 @@ class Skies:
         rules = self._rules.get(aircraft, lambda: rules_for(self.rules, aircraft))
         if rules is self.rules:
             return self
-        return self._others.get(rules, lambda: self._under(rules))
+        return self._others.get(rules, lambda: self.under(rules))
 
-    def _under(self, rules: RuleSet) -> Skies:
-        other = Skies(self.city_map, rules, _windows=self._windows)
+    def under(self, rules: RuleSet) -> Skies:
+        """The same map under other rules; what does not depend on what differs is held once."""
+        same = {"_lowest": self._lowest} if rules.clearance_m == self.rules.clearance_m else {}
+        other = Skies(self.city_map, rules, _windows=self._windows, **same)
         other.outlines = self.outlines
         return other
 
