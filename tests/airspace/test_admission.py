@@ -274,7 +274,9 @@ def test_a_meeting_by_a_hair_in_time_is_told_and_not_a_crash(airspace, town):
     free_s = centre(first).end_s + 2 * rules.pad_hold_s + 2 * rules.time_tolerance_s
     second = airspace.submit(plan(town, "two", ("east", "west"), free_s + 1e-6))
     assert second.approved
-    assert [reason.code for reason in second.reasons] in ([], ["CONFLICT"])
+    # Whether that hair is met or not: what then is said is that, and that it lands among the other's ways out.
+    assert {reason.code for reason in second.reasons} <= {"CONFLICT", "WAYS_OUT"}
+    assert len(second.reasons) <= 2
 
 
 def test_a_wish_that_began_in_the_past_begins_on_the_next_full_second(airspace, town):

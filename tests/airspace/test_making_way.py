@@ -103,6 +103,12 @@ def test_a_zone_moves_only_whom_it_touches(airspace, town):
     assert airspace.intent("one").state is IntentState.ENDED
 
 
+def test_a_zone_in_another_town_is_in_nobodys_way(airspace, town):
+    airspace.submit(plan(town, "one", ("west", "east")))
+    assert airspace.add_zones([zone(town, "elsewhere", (40_000.0, 40_000.0), 100.0)]) == ()
+    assert airspace.submit(plan(town, "two", ("west", "east"), T0 + 3000.0)).approved
+
+
 def test_an_emergency_stops_whoever_would_fly_into_it(airspace, town):
     airspace.submit(plan(town, "one", ("west", "east")))
     airspace.submit(plan(town, "two", ("east", "west"), T0 + 1200.0))
@@ -191,3 +197,24 @@ def test_everything_can_be_decided_again(airspace: Airspace, town):
     at(airspace, 500.0).upkeep()
     for again in replayed(airspace, log_of(airspace)):
         assert again.same, (again.entry.kind, again.difference)
+
+
+def test_who_is_contingent_takes_its_way_out_and_others_make_way(airspace, town):
+    """A drone that falls silent: its way out is its corridor from then on, and nobody is granted a flight into it."""
+    airspace.submit(plan(town, "one", ("west", "east")))
+    airspace.activate("one", T0)
+    assert {way.kind for way in airspace.intent("one").ways_out} >= {"return", "land"}
+    line = airspace.intent("one").corridor.centre_line
+    # Crosses the way back of the first, when that is long past.
+    airspace.submit(plan(town, "two", ("south", "north"), T0 + 100.0))
+    for seconds in np.arange(2.0, 60.0, 8.0):
+        airspace.position("one", T0 + seconds, line.at(T0 + seconds))
+    at(airspace, 140.0).upkeep()
+    taken = airspace.intent("one")
+    assert taken.state is IntentState.CONTINGENT
+    assert taken.version > 2
+    ways = {tuple(way.corridor.centre_line.t_s.tolist()) for way in taken.ways_out}
+    assert ways == set()  # it is on it
+    body = list(airspace.events())[-1].body
+    assert body["answer"]["way_out"]["kind"] in ("return", "land", "hold")
+    assert_nobody_meets(airspace)

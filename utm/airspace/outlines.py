@@ -180,4 +180,5 @@ class Outlines:
 
 def _polygons(geometry: shapely.Geometry) -> Sequence[shapely.Polygon]:
     """The parts of an intersection that have an area."""
-    return [part for part in shapely.get_parts(geometry, return_index=False) if isinstance(part, shapely.Polygon)]
+    parts = shapely.get_parts(geometry, return_index=False)
+    return [part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty]

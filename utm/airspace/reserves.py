@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from utm.airspace.admission import decide
 from utm.airspace.moving import renewed
 from utm.airspace.situation import Overlay, Situation, TrafficView
+from utm.airspace.until import listed
 from utm.airspace.waysout import ways_out
-from utm.model import Corridor, Decision, OperationalIntent, WayOut, WayOutKind
+from utm.model import Corridor, Decision, OperationalIntent, Reason, WayOut, WayOutKind
 
 #: Seconds of later arrival that keeping off the ways out of others may cost.
 MOST_COST_S = 60.0
@@ -49,7 +50,8 @@ def keeping_off(situation: Situation, traffic: WithWaysOut, decision: Decision, 
         if len(still) < len(crossed):
             # Its certificate names flights, not ways out.
             clear = renewed(situation, dataclasses.replace(other.intent, version=0), other.intent.corridor)
-            return _saying(dataclasses.replace(other, intent=clear), still)
+            reasons = (*decision.reasons, _why(crossed))
+            return _saying(dataclasses.replace(other, intent=clear, reasons=reasons), still)
     return _saying(decision, crossed)
 
 
@@ -69,6 +71,11 @@ def _crossed(traffic: WithWaysOut, decision: Decision) -> list[tuple[Operational
     return [
         pair for pair in traffic.crossed(decision.intent.corridor) if pair[0].plan.priority >= decision.plan.priority
     ]
+
+
+def _why(crossed: list[tuple[OperationalIntent, WayOut]]) -> Reason:
+    names = sorted({intent.id for intent, _ in crossed})
+    return Reason("WAYS_OUT", f"Would cross the ways out of {listed(names)}, where it would go if something failed.")
 
 
 def _cost_s(decision: Decision) -> float:
