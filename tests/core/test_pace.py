@@ -155,3 +155,5 @@ def test_limits_that_are_none_are_refused():
         closest_approaches(line(FASTEST), [line(FASTEST)], [np.nan], [1.0], [10.0])
     with pytest.raises(ValueError, match="limits must be"):
         closest_approaches(line(FASTEST), [line(FASTEST)], [10.0], [-1.0], [10.0])
+    with pytest.raises(ValueError, match="as many limits"):
+        closest_approaches(line(FASTEST), [], [10.0], [1.0], [10.0])

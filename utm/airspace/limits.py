@@ -12,8 +12,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from utm.airspace.places import PAD_TOLERANCE_M
 from utm.airspace.space import Skies
 from utm.core.beneath import beneath, pad_at
@@ -155,23 +153,24 @@ def from_neighbours(skies: Skies, corridor: Corridor, neighbours: Sequence[Opera
         apart(corridor, other.corridor, rules.separation_horizontal_m, rules.separation_vertical_m)
         for other in neighbours
     ]
-    horizontal, vertical, tolerance = (list(part) for part in zip(*needed, strict=True))
     found, at = closest_approaches(
         line,
         [other.corridor.occupied for other in neighbours],
-        vertical,
-        tolerance,
-        [max(reach, 1.01 * metres) for metres in horizontal],
+        [vertical for _, vertical, _ in needed],
+        [tolerance for _, _, tolerance in needed],
+        [max(reach, 1.01 * horizontal) for horizontal, _, _ in needed],
     )
     return [
         Limit(
             LimitKind.SEPARATION,
-            f"{neighbours[n].id}@{neighbours[n].ovn}",
-            max(float(found[n]) - _MARGIN_M, 0.0),
-            horizontal[n],
-            float(at[n]),
-            tuple(line.at(float(at[n])).tolist()),
+            f"{other.id}@{other.ovn}",
+            max(distance - _MARGIN_M, 0.0),
+            horizontal,
+            at_s,
+            tuple(line.at(at_s).tolist()),
         )
-        for n in np.flatnonzero(np.isfinite(found)).tolist()
-        if not math.isnan(at[n])
+        for other, (horizontal, _, _), distance, at_s in zip(
+            neighbours, needed, found.tolist(), at.tolist(), strict=True
+        )
+        if distance < math.inf
     ]

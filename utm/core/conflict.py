@@ -17,6 +17,7 @@ Unix time has a quarter of a microsecond in float64; every flight is counted fro
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -123,7 +124,11 @@ def closest_approach(a: Trajectory, b: Trajectory, vertical_m: float, time_toler
 
 
 def closest_approaches(
-    a: Trajectory, others: Sequence[Trajectory], vertical_m: ArrayLike, time_tolerance_s: ArrayLike, within_m: ArrayLike
+    a: Trajectory,
+    others: Sequence[Trajectory],
+    vertical_m: Sequence[float],
+    time_tolerance_s: Sequence[float],
+    within_m: Sequence[float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`closest_approach` to many at once, looked for only where it is nearer than a distance.
 
@@ -136,15 +141,18 @@ def closest_approaches(
     Raises:
         ValueError: limits that are not finite numbers above zero, tolerances that are negative or not finite.
     """
-    limits = np.array([vertical_m, time_tolerance_s, within_m], np.float64).reshape(3, -1).T
-    if limits.shape != (len(others), 3) or not (np.isfinite(limits).all() and (limits >= (1e-300, 0.0, 1e-300)).all()):
-        raise ValueError("limits must be finite numbers above zero, tolerances 0 or more, three for each of the others")
+    limits = list(zip(vertical_m, time_tolerance_s, within_m, strict=True))
+    for vertical, tolerance, within in limits:
+        if not (0 < vertical < math.inf and 0 <= tolerance < math.inf and 0 < within < math.inf):
+            raise ValueError("limits must be finite numbers above zero, tolerances 0 or more")
+    if len(limits) != len(others):
+        raise ValueError(f"{len(others)} others need as many limits, got {len(limits)}")
     if not others:
         return np.empty(0), np.empty(0)
-    first = np.zeros(len(others) + 1, np.int64)
-    np.cumsum([len(other.t_s) for other in others], out=first[1:])
-    times, points = (np.concatenate(parts) for parts in zip(*((o.t_s, o.enu_m) for o in others), strict=True))
-    squared, at = _nearest_of_many(*_local(a), a.start_s, times, points, first, limits)
+    first = np.array([0, *itertools.accumulate([len(other.t_s) for other in others])])
+    times = np.concatenate([other.t_s for other in others])
+    points = np.concatenate([other.enu_m for other in others])
+    squared, at = _nearest_of_many(*_local(a), a.start_s, times, points, first, np.array(limits, np.float64))
     return np.sqrt(squared), a.start_s + at
 
 
