@@ -215,6 +215,6 @@ def test_who_is_contingent_takes_its_way_out_and_others_make_way(airspace, town)
     assert taken.version > 2
     ways = {tuple(way.corridor.centre_line.t_s.tolist()) for way in taken.ways_out}
     assert ways == set()  # it is on it
-    body = list(airspace.events())[-1].body
-    assert body["answer"]["way_out"]["kind"] in ("return", "land", "hold")
+    (told,) = [entry.body["answer"] for entry in airspace.events() if entry.body["answer"].get("to") == "Contingent"]
+    assert told["way_out"]["kind"] in ("return", "land", "hold")
     assert_nobody_meets(airspace)
