@@ -239,7 +239,7 @@ def beside(count: int, questions: int) -> list[dict[str, Any]]:
             "query": quantiles(alone),
             "add": quantiles(added),
             "build_us_each": built[0][1],
-            "bytes_each": built[0][2],
+            "bytes_each": ours.nbytes / count,
         }
     )
     rows.append({"index": "Traffic, exact verdicts, in turn", "query": quantiles(times["ours"])})
