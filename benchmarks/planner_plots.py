@@ -1,7 +1,8 @@
 """The plots of docs/benchmarks-planner.md, as small SVG that says its words as text.
 
 A plot is a dict with ``file``, ``title`` and ``kind``: "ecdf" (panels: name -> list of [label, times in ms]), "loglog"
-(x, y, curves: label -> list of [x, y]) or "scatter" (the same, y linear up to ymax).
+(x, y, curves: label -> list of [x, y]) or "scatter" (the same, y linear up to ymax); and with ``of``, where something
+else than the planner was measured.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def draw(plot: dict[str, Any], folder: Path) -> Path:
             figure = _curves(plot)
         else:
             raise ValueError(f"a plot of kind {plot['kind']!r} is not known: ecdf, loglog or scatter")
-        path = folder / f"benchmarks-planner-{plot['file']}.svg"
+        path = folder / f"benchmarks-{plot.get('of', 'planner')}-{plot['file']}.svg"
         figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
         plt.close(figure)
     return path
