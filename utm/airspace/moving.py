@@ -96,7 +96,8 @@ def _moved(situation: Situation, intent: OperationalIntent) -> Move:
         return Move(intent, "kept", "It has left what was granted; nothing new can be granted to it in the air.")
     if now_s + REACTION_S < line.start_s:
         return _on_the_ground(situation, intent)
-    if now_s < line.start_s:  # about to lift off: too late to plan again, early enough to stay
+    if now_s < line.start_s or intent.state is IntentState.ACCEPTED:
+        # About to lift off, or never activated: too late to plan again, early enough to stay
         withdrawn = next_version(intent, IntentState.ENDED)
         return Move(
             intent, "withdrawn", "It departs in a moment and must stay on its pad.", state=state_effect(withdrawn)
