@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from utm.core import Columns, lowest_clear
-from utm.core.tiles import Ground, whole
+from utm.core.tiles import Ground, Tiles
 
 CLEARANCE_M = 15.0
 CEILING_M = 100.0
@@ -38,4 +38,15 @@ def heights(made: Columns) -> tuple[np.ndarray, np.ndarray]:
 
 def ground_of(made: Columns, factor: int = 1) -> Ground:
     """All of some columns as ground."""
-    return whole(made, *heights(made), factor)
+    tiles = Tiles(made.shape, made.cell_m, factor)
+    lowest, highest = heights(made)
+    side, (east, north) = tiles.side, np.array(made.shape) * made.cell_m
+    for i, j in tiles.missing(np.array([[0.0, 0.0, 0.0], [east, north, 0.0]]), max(east, north)):
+        cut = slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side)
+        part = Columns(
+            np.array([i, j]) * tiles.side_m,
+            made.cell_m,
+            *(values[cut] for values in (made.terrain_m, made.surface_m, made.unknown)),
+        )
+        tiles.put((i, j), part, lowest[cut], highest[cut])
+    return tiles.ground

@@ -7,6 +7,7 @@ of the map that a flight crosses, the worst of them counts, as in `utm.airspace.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ _EDGE_DEG = 0.0005
 _AROUND_M = 2_000.0
 #: Corners at which the distance of two geoids is looked up are this far apart.
 _GEOID_M = 512.0
-#: Zones that are held.
+#: Outlines that are held: those drawn last.
 _MOST_ZONES = 10_000
 
 #: West, south, east, north in metres.
@@ -73,6 +74,7 @@ class Outlines:
         lon, lat = frame.to_lonlat([low, low, high[0], high[0]], [low, high[1], low, high[1]])
         self._around = shapely.box(lon.min(), lat.min(), lon.max(), lat.max())
         self._made: OrderedDict[int, ZoneOutline] = OrderedDict()
+        self._lock = threading.Lock()
         self._last = _All((), (), (), np.empty((0, 4)))
         shape = tuple(int(np.ceil(value / _GEOID_M)) + 1 for value in extent_m)
         self._shape = shape
@@ -150,14 +152,13 @@ class Outlines:
 
     def _outline(self, zone: GeoZone) -> ZoneOutline:
         """By the object, not by its content: to hash a long outline takes longer than all the rest."""
-        key = id(zone)
-        if key in self._made:
-            self._made.move_to_end(key)
-        else:
-            self._made[key] = self._draw(zone)  # holds the zone, so that nothing else gets its id
-            if len(self._made) > _MOST_ZONES:
-                self._made.popitem(last=False)
-        return self._made[key]
+        found = self._made.get(id(zone))
+        if found is None:
+            with self._lock:
+                found = self._made[id(zone)] = self._draw(zone)  # holds the zone, so that nothing else gets its id
+                if len(self._made) > _MOST_ZONES:
+                    self._made.popitem(last=False)
+        return found
 
     def _draw(self, zone: GeoZone) -> ZoneOutline:
         part = shapely.intersection(shapely.Polygon(zone.outline_deg), self._around)

@@ -162,22 +162,6 @@ class Tiles:
         self._used = np.concatenate([self._used, np.full(more, -1)])
 
 
-def whole(columns: Columns, lowest_m: Any, highest_m: Any, factor: int = 1) -> Ground:
-    """All of some columns that begin at (0, 0) as ground."""
-    tiles = Tiles(columns.shape, columns.cell_m, factor)
-    east, north = np.array(columns.shape) * columns.cell_m
-    side = tiles.side
-    lowest, highest = np.asarray(lowest_m), np.asarray(highest_m)
-    for i, j in tiles.missing(np.array([[0.0, 0.0, 0.0], [east, north, 0.0]]), max(east, north)):
-        cut = slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side)
-        part = Columns(
-            columns.origin_m + np.array([i, j]) * tiles.side_m, columns.cell_m,
-            columns.terrain_m[cut], columns.surface_m[cut], columns.unknown[cut],
-        )  # fmt: skip
-        tiles.put((i, j), part, lowest[cut], highest[cut])
-    return tiles.ground
-
-
 def _pools(slots: int, side: int, factor: int) -> tuple[NDArray[Any], ...]:
     """The arrays of a ground but its index, nothing written yet."""
     n = side // factor
