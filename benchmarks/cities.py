@@ -37,6 +37,11 @@ def city(shape: tuple[int, int, int], *, seed: int, pairs: int = 50) -> City:
     return City(blocked, starts, goals)
 
 
+def city_heights(shape: tuple[int, int], *, seed: int) -> NDArray[np.float64]:
+    """(nx, ny) metres: the heights of the buildings of such a town; 0 on its open ground."""
+    return _heights(shape, np.random.default_rng(seed))
+
+
 def under_ceiling(town: City, ceiling_m: float, *, seed: int, pairs: int = 50) -> City:
     """The same town below a ceiling, with everything grown by one voxel in every direction."""
     layers = int(ceiling_m / CELL_M)
