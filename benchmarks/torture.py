@@ -170,10 +170,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="the result as a file, too")
     options = parser.parse_args()
     found = run(options.store, options.seconds, processes=options.processes, seed=options.seed)
     for sentence in found["faults"]:
         print(sentence, file=sys.stderr)
+    if options.out is not None:
+        options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found))
     sys.exit(0 if found["holds"] else 1)
 
