@@ -27,7 +27,7 @@ SECTIONS = (
     ("admission_load", "admission_load", "Check-only admission under load",
      "Through the whole engine, durable. ![cost with the number of live intents](benchmarks-admission-load.svg)"),
     ("planned_admission", "planned_admission", "Planned admission",
-     "City M: a decision with its search, no database. `changed` are those for which delay, height and way were tried."),
+     "City M: a decision with its search, no database. `changed`: delay, height and way were tried."),
     ("group_commit", "group_commit", "Group commit", "1,000 random arrivals a second of entries of 4 kB."),
     ("outbox_latency", "outbox_latency", "From commit to receipt",
      "From the commit in one process until another has the entry."),
@@ -93,8 +93,8 @@ def main() -> None:
                 subprocess.run([sys.executable, "-m", *f"benchmarks.{command}".split()], check=True, cwd=ROOT)
     parts = [
         "# Figures of admission\n",
-        "Made by `make bench-admission` (or `python -m benchmarks.admission_figures --measure NAME ...`), which runs the "
-        "scripts named below and writes this page from what they measured.\n",
+        "Made by `make bench-admission` (or `python -m benchmarks.admission_figures --measure NAME ...`), which runs "
+        "the scripts named below and writes this page from what they measured.\n",
     ]
     for name, command, title, words in SECTIONS:
         path = RESULTS / f"{name}.json"
