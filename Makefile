@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: help setup demo test nojit lint format sample bench bench-source bench-planner bench-warframe bench-map slow px4 lock clean
+.PHONY: help setup demo test nojit lint format sample bench bench-source bench-planner bench-admission bench-warframe bench-map slow px4 lock clean
 .DEFAULT_GOAL := help
 PYTHON_FILES := utm sims tests benchmarks data tools
 bin := .venv/bin
@@ -54,6 +54,9 @@ bench-source: .venv/bench ## One more peer of the benchmarks, which is built her
 
 bench-planner: .venv/bench ## Figures of the planner, into docs/benchmarks-planner.md: twelve minutes of a quiet machine
 	@$(bin)/python -m benchmarks.planner_figures
+
+bench-admission: .venv/bench ## Figures of admission, into docs/benchmarks-admission.md: most of an hour of a quiet machine
+	@$(bin)/python -m benchmarks.admission_figures --measure
 
 bench-warframe: setup ## All 30,000 published questions, lengths compared
 	@$(bin)/python -m benchmarks.warframe

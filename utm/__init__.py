@@ -26,7 +26,7 @@ __all__ = [
     "RuleSet",
     "Waypoint",
 ]
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {"Airspace": "utm.airspace", "CityMap": "utm.mapping"}
 
