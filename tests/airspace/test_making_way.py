@@ -103,6 +103,19 @@ def test_a_zone_moves_only_whom_it_touches(airspace, town):
     assert airspace.intent("one").state is IntentState.ENDED
 
 
+def test_a_flight_that_is_granted_while_a_zone_is_entered_is_judged_by_it(airspace, town, monkeypatch):
+    journal, commit = airspace._journal, airspace._journal._commit
+
+    def meanwhile(item):
+        monkeypatch.setattr(journal, "_commit", commit)
+        assert airspace.submit(plan(town, "one", ("west", "east"))).approved
+        return commit(item)
+
+    monkeypatch.setattr(journal, "_commit", meanwhile)
+    moves = airspace.add_zones([zone(town, "closed", PADS["east"], 60.0)])
+    assert [(move.before.id, move.kind) for move in moves] == [("one", "withdrawn")]
+
+
 def test_a_zone_in_another_town_is_in_nobodys_way(airspace, town):
     airspace.submit(plan(town, "one", ("west", "east")))
     assert airspace.add_zones([zone(town, "elsewhere", (40_000.0, 40_000.0), 100.0)]) == ()

@@ -211,6 +211,8 @@ def _touched(answer: Answer, now: View, since: Sequence[Effects]) -> bool:
             return True
         if other.surroundings and (effects.intents or effects.surroundings):
             return True
+        if effects.surroundings and other.intents:  # granted before the zone was there, and not judged by it yet
+            return True
     if not any(other.intents for other in since):
         return False
     # Intents that it changes itself are no neighbours: their old room is given back, their new one is in `effects`.
