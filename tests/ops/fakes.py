@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 
 import numpy as np
 
-from utm.errors import LinkError, StateError, UtmError, VehicleRefused
+from utm.errors import LinkError, StateError, StoreError, UtmError, VehicleRefused
 from utm.frames import LocalFrame
 from utm.model import Datum, OperationalIntent, SkyRoad, VehicleState, Waypoint
+from utm.ops.change import Change, News
 
 Stray = Callable[[float], tuple[float, float, float]]
 
@@ -106,8 +107,8 @@ class FakeVehicle:
         return line.at(self.t_s) + (0.0 if self.landed else np.array(self.stray(self.t_s)))
 
     async def states(self) -> AsyncIterator[VehicleState]:
-        line = self.intent.corridor.centre_line
         while True:
+            line = self.intent.corridor.centre_line
             self.t_s += self.step_s
             if self.t_s >= self.lost_at_s:
                 raise LinkError("the vehicle has been silent for 5 s")
@@ -124,23 +125,46 @@ class FakeVehicle:
 
 
 class FakeAirspace:
-    """Remembers what it was told."""
+    """Remembers what it was told, and tells what it is made to.
 
-    def __init__(self, *, refuses: bool = False, fails: bool = False) -> None:
-        self.refuses, self.fails = refuses, fails
+    Args:
+        gone: whether it does not answer at all at the moment.
+    """
+
+    def __init__(self, *, refuses: bool = False, fails: bool = False, gone: Callable[[], bool] = lambda: False) -> None:
+        self.refuses, self.fails, self.gone = refuses, fails, gone
         self.activated: dict[str, float] = {}
         self.ended: dict[str, float] = {}
         self.positions: list[tuple[str, float, np.ndarray]] = []
+        self.landed: list[float] = []
+        self.received_s: list[float] = []
+        self.log: list[Change] = []
+
+    def _answer(self) -> None:
+        if self.gone():
+            raise StoreError("the database does not answer")
 
     async def activate(self, intent_id: str, t_s: float) -> None:
+        self._answer()
         if self.refuses:
             raise StateError(f"{intent_id} was pre-empted")
         self.activated[intent_id] = t_s
 
-    async def position(self, intent_id: str, t_s: float, enu_m: np.ndarray) -> None:
+    async def position(
+        self, intent_id: str, t_s: float, enu_m: np.ndarray, *, landed: bool = False, received_s: float
+    ) -> None:
+        self._answer()
         if self.fails:
-            raise UtmError("the database is gone")
+            raise UtmError("it makes no sense")
         self.positions.append((intent_id, t_s, enu_m))
+        self.received_s.append(received_s)
+        if landed:
+            self.landed.append(t_s)
 
     async def end(self, intent_id: str, t_s: float) -> None:
+        self._answer()
         self.ended[intent_id] = t_s
+
+    async def changes(self, intent_ids: Collection[str], after_seq: int | None) -> News:
+        self._answer()
+        return News(len(self.log), tuple(self.log[after_seq or 0 :]))

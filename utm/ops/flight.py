@@ -39,7 +39,7 @@ class Reaction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How flights are run. Seconds by the vehicle's clock, but for the two waits on the ground."""
+    """How flights are run. Seconds by the vehicle's clock, where nothing else is said."""
 
     reaction: Reaction = Reaction.HOLD
     arm_lead_s: float = 8.0
@@ -60,6 +60,12 @@ class Conduct:
     """On the ground's clock."""
     ready_timeout_s: float = 60.0
     """On the ground's clock."""
+    look_every_s: float = 0.05
+    """How often the airspace's log is looked at for news, on the ground's clock."""
+    retry_s: float = 1.0
+    """Between two tries to reach an airspace that does not answer, on the ground's clock."""
+    deliver_within_s: float = 10.0
+    """How long a flight that is over waits until the airspace knows, on the ground's clock."""
 
 
 #: As flights are run where nobody says otherwise.

@@ -1,27 +1,25 @@
-"""Flying granted intents: load, activate, arm, start in time, follow, judge, react, end.
+"""Flying granted intents: all of them at once, and the airspace's news to each.
 
-One task for each flight, and nothing shared between them: what befalls one drone does not stop the others. Every time
-here is the vehicle's own; only the wait for a connection is measured on the ground.
+One task for each flight, and nothing shared between them: what befalls one drone does not stop the others. One more
+looks at the airspace's log, for every change of an intent that is being flown, whoever caused it.
+
+While the airspace does not answer, everybody flies on, judged by the last corridor that is known. What is to be told is
+kept, and what was missed is read when it answers again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from utm.errors import LinkError, StateError, UtmError, VehicleRefused
-from utm.frames import LocalFrame
-from utm.model import Datum, SkyRoad, VehicleState
+from utm.errors import OutsideError
+from utm.ops.change import News
 from utm.ops.flight import USUAL, Conduct, Flight, OnUpdate, Phase, Reaction, Update
 from utm.ops.log import FlightLog
-from utm.ops.pace import pace
-from utm.ops.ports import Airspace, Verdict
-from utm.ops.road import sky_road
+from utm.ops.ports import Airspace
+from utm.ops.run import Run
+
+__all__ = ["Conduct", "Flight", "Phase", "Reaction", "Update", "fly"]
 
 
 async def fly(
@@ -38,270 +36,41 @@ async def fly(
 
     Raises:
         ValueError: the same intent twice.
+        StoreError: the airspace does not answer, before any vehicle was touched.
     """
     ids = [flight.intent.id for flight in flights]
     if len(set(ids)) < len(ids):
         raise ValueError(f"an intent is flown once, got {ids}")
+    news = await airspace.changes(ids, None)
+    runs = {flight.intent.id: Run(flight, airspace, on_update, conduct) for flight in flights}
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_Run(flight, airspace, on_update, conduct).run()) for flight in flights]
+        watch = group.create_task(_watch(runs, airspace, news, conduct))
+        tasks = [group.create_task(run.run()) for run in runs.values()]
+        if tasks:
+            await asyncio.wait(tasks)
+        watch.cancel()
     return [task.result() for task in tasks]
 
 
-class _VehicleClock:
-    """Time as the vehicle's reports show it."""
-
-    def __init__(self) -> None:
-        self.t_s = -math.inf
-        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
-
-    def show(self, t_s: float) -> None:
-        self.t_s = t_s
-        for due_s, future in self._waiting:
-            if due_s <= t_s and not future.done():
-                future.set_result(None)
-        self._waiting = [(due_s, future) for due_s, future in self._waiting if not future.done()]
-
-    async def reach(self, t_s: float) -> None:
-        if self.t_s < t_s:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append((t_s, future))
-            await future
-
-
-class _Run:
-    """One flight from connection to landing."""
-
-    def __init__(self, flight: Flight, airspace: Airspace, on_update: OnUpdate, conduct: Conduct) -> None:
-        self.flight, self.airspace, self.on_update, self.conduct = flight, airspace, on_update, conduct
-        self.id, self.corridor, self.vehicle = flight.intent.id, flight.intent.corridor, flight.vehicle
-        self.clock = _VehicleClock()
-        self.phase = Phase.CONNECTED
-        self.last: VehicleState | None = None
-        self.arming = self.activated = self.started = self.in_mission = self.outside = self.landed = False
-        self.reported_s = -math.inf
-        self.reaction: asyncio.Task[None] | None = None
-        self.pacing: asyncio.Task[None] | None = None
-        self.paced_s, self.pace_m_s = -math.inf, math.nan
-        self.error: UtmError | None = None
-        self.track: list[tuple[VehicleState, NDArray[np.float64], Verdict]] = []
-
-    async def run(self) -> FlightLog:
+async def _watch(runs: Mapping[str, Run], airspace: Airspace, news: News, conduct: Conduct) -> None:
+    """Hand every change of an intent to its flight, for as long as anybody flies."""
+    lost = False
+    while True:
+        for change in news.changes:
+            runs[change.intent_id].changed(change)
+        await asyncio.sleep(conduct.retry_s if lost else conduct.look_every_s)
         try:
-            await self._fly()
-        except UtmError as error:
-            self.error = error
-            self._tell(Phase.FAILED, str(error))
-            await self._make_safe(link_lost=isinstance(error, LinkError))
-        except BaseException:
-            await self._make_safe(link_lost=False)
-            raise
-        finally:
-            orders = [order for order in (self.reaction, self.pacing) if order is not None]
-            for order in orders:
-                order.cancel()
-            await asyncio.gather(*orders, return_exceptions=True)
-            await self.vehicle.close()
-        return self._log()
-
-    async def _fly(self) -> None:
-        road = sky_road(self.flight.intent, self.flight.frame)
-        line = self.corridor.centre_line
-        # Once before anything moves: a judge may have to be compiled, which would stop the watch over other flights.
-        self.flight.judge(self.corridor, line.start_s, line.enu_m[0])
-        await self.vehicle.connect(self.conduct.connect_timeout_s)
-        await self.vehicle.ready(self.conduct.ready_timeout_s)
-        self._tell(Phase.CONNECTED, "connected and ready")
-        await self.vehicle.load(road)
-        self._tell(Phase.LOADED, f"fence and mission of {len(road.legs)} legs are in force")
-        launch = asyncio.create_task(self._launch(road))
-        try:
-            async with contextlib.aclosing(self.vehicle.states()) as states:  # type: ignore[type-var]
-                async for state in states:
-                    self.clock.show(state.t_s)
-                    if launch.done():
-                        launch.result()
-                    await self._follow(state)
-                    if self.landed:
-                        return
-            raise LinkError(f"{self.id}: the vehicle's reports ended in flight")
-        finally:
-            launch.cancel()
-            await asyncio.gather(launch, return_exceptions=True)
-
-    async def _launch(self, road: SkyRoad) -> None:
-        """Activate, arm and start at the right moments."""
-        await self.clock.reach(road.depart_s - self.conduct.arm_lead_s)
-        self._check_in_time(road)
-        await self.airspace.activate(self.id, self.clock.t_s)
-        self.activated = True
-        self.arming = True
-        await self.vehicle.arm()
-        self._tell(Phase.ARMED, "armed")
-        await self.clock.reach(road.depart_s - self.conduct.start_lead_s)
-        self._check_in_time(road)
-        self.started = True
-        await self.vehicle.start()
-        if not self.track:
-            self._tell(Phase.STARTED, "started")
-
-    def _check_in_time(self, road: SkyRoad) -> None:
-        """A flight that starts late is late all the way, and what it may be late is meant for the way."""
-        late_s = self.clock.t_s - (road.depart_s - self.conduct.start_lead_s)
-        if late_s > self.conduct.start_late_s:
-            raise StateError(
-                f"{self.id}: by the vehicle's clock it is {late_s:.0f} s too late to start for its departure;"
-                " plan it again for a later time"
-            )
-
-    async def _follow(self, state: VehicleState) -> None:
-        before, self.last = self.last, state
-        if state.armed and not state.landed:
-            if not self.arming:
-                raise VehicleRefused(f"{self.id}: the vehicle is in the air already; another flight is not over")
-            await self._judge(state, before)
-        elif self.track and state.landed and not state.armed:
-            self.landed = True
-            self._tell(Phase.LANDED, f"landed and disarmed after {state.t_s - self.track[0][0].t_s:.0f} s in the air")
-            await self._tell_airspace(self.airspace.end(self.id, state.t_s))
-            self.activated = False
-            return
-        line = self.corridor.centre_line
-        if self.started and not self.track and state.t_s > line.start_s + self.conduct.take_off_within_s:
-            raise VehicleRefused(
-                f"{self.id}: not in the air {self.conduct.take_off_within_s:g} s after its departure",
-                tuple(self.vehicle.said[-5:]),
-            )
-        if state.t_s > line.end_s + self.conduct.overdue_s:
-            raise VehicleRefused(
-                f"{self.id}: still not landed {self.conduct.overdue_s:g} s after its time, in mode {state.mode}",
-                tuple(self.vehicle.said[-5:]),
-            )
-
-    async def _judge(self, state: VehicleState, before: VehicleState | None) -> None:
-        enu_m = _place(self.flight.frame, state)
-        verdict = self.flight.judge(self.corridor, state.t_s, enu_m)
-        if not self.track:
-            self._tell(Phase.FLYING, "in the air")
-        elif before is not None and before.mode != state.mode and self.in_mission:
-            self._tell(self.phase, f"mode {before.mode} became {state.mode}")
-        self.in_mission |= state.mode == "MISSION"
-        self.track.append((state, enu_m, verdict))
-        turned = self.outside == verdict.inside
-        self.outside = not verdict.inside
-        if turned:
-            self._turn(verdict, enu_m)
-        elif state.mode == "MISSION" and state.t_s - self.paced_s >= self.conduct.pace_every_s:
-            self._keep_time(state.t_s, verdict)
-        self.on_update(Update(self.id, self.phase, "", state, enu_m, verdict))
-        if turned or state.t_s - self.reported_s >= self.conduct.report_every_s - 1e-3:
-            self.reported_s = state.t_s
-            await self._tell_airspace(self.airspace.position(self.id, state.t_s, enu_m))
-
-    def _keep_time(self, t_s: float, verdict: Verdict) -> None:
-        self.paced_s = t_s
-        speed_m_s = pace(self.corridor.centre_line, t_s, verdict.late_s)
-        if speed_m_s is None or abs(speed_m_s - self.pace_m_s) < 0.02 * speed_m_s:
-            return
-        if self.pacing is None or self.pacing.done():
-            self.pace_m_s = speed_m_s
-            self.pacing = asyncio.create_task(self._set_pace(speed_m_s))
-
-    async def _set_pace(self, speed_m_s: float) -> None:
-        try:
-            await self.vehicle.pace(speed_m_s)
-        except UtmError as error:  # the next one is due in a moment, and being late shows
-            self._tell(self.phase, f"told to fly {speed_m_s:.1f} m/s, and did not: {error}")
-
-    def _is_landing(self, enu_m: NDArray[np.float64]) -> bool:
-        """Whether it is in the column above its landing pad."""
-        line = self.corridor.centre_line.enu_m
-        over_pad = np.hypot(*(line[:, :2] - line[-1, :2]).T) < 0.01
-        top_m = line[over_pad, 2].max()
-        away_m = float(np.hypot(*(enu_m[:2] - line[-1, :2])))
-        return away_m <= self.corridor.half_width_m and bool(enu_m[2] < top_m - 1.0)
-
-    def _turn(self, verdict: Verdict, enu_m: NDArray[np.float64]) -> None:
-        if not self.outside:
-            self._tell(Phase.HOLDING if self.reaction else Phase.FLYING, "inside its corridor again")
-            return
-        self._tell(
-            Phase.OUTSIDE,
-            f"left its corridor: {verdict.cross_track_m:.1f} m beside and {verdict.height_error_m:+.1f} m above its"
-            f" centre line, {round(verdict.late_s, 1) + 0.0:+.1f} s late",
-        )
-        if self._is_landing(enu_m):
-            return  # late above its own pad: to hover there would help nobody
-        # Told once: who takes it over from here is not to be overruled at the next crossing of the edge.
-        if self.reaction is None and self.conduct.reaction is not Reaction.WATCH:
-            self.reaction = asyncio.create_task(self._react())
-
-    async def _react(self) -> None:
-        wish = self.conduct.reaction
-        orders = {Reaction.HOLD: self.vehicle.hold, Reaction.RETURN: self.vehicle.return_home}
-        try:
-            await orders.get(wish, self.vehicle.land)()
-        except UtmError as error:
-            self.error = self.error or error
-            self._tell(self.phase, f"told to {wish}, and did not: {error}")
+            news = await airspace.changes(runs.keys(), news.seq)
+        except OutsideError as error:
+            if not lost:
+                _note(runs, f"no news from the airspace ({error}); judged by the corridor that was last known")
+            lost, news = True, News(news.seq)
         else:
-            self._tell(Phase.HOLDING if wish is Reaction.HOLD else self.phase, f"told to {wish}, and does")
-
-    async def _make_safe(self, *, link_lost: bool) -> None:
-        """Leave the vehicle as harmless as the link allows."""
-        last = self.last
-        if not self.arming or last is None:
-            pass
-        elif link_lost:
-            where = f"lon {last.lon_deg:.6f}, lat {last.lat_deg:.6f}, {last.amsl_m:.0f} m AMSL"
-            self._tell(Phase.FAILED, f"link lost; last seen at {where}, in mode {last.mode}; its failsafes fly it now")
-        elif self.started or not last.landed:
-            # Started and seen on the ground still: it may be lifting off just now.
-            await self._order("hold", self.vehicle.hold(), Phase.HOLDING)
-        else:
-            await self._order("disarm", self.vehicle.disarm(), self.phase)
-            if self.activated:
-                await self._tell_airspace(self.airspace.end(self.id, last.t_s))
-
-    async def _order(self, what: str, order: Awaitable[None], phase: Phase) -> None:
-        try:
-            await order
-        except UtmError as error:
-            self._tell(Phase.FAILED, f"told to {what}, and did not: {error}")
-        else:
-            self._tell(phase, f"told to {what}, and does")
-
-    async def _tell_airspace(self, call: Awaitable[None]) -> None:
-        """An airspace that fails must not make anybody stop watching a drone in the air."""
-        try:
-            await call
-        except UtmError as error:
-            self.error = self.error or error
-            self._tell(self.phase, f"the airspace could not be told: {error}")
-
-    def _tell(self, phase: Phase, sentence: str) -> None:
-        self.phase = phase
-        self.on_update(Update(self.id, phase, sentence, self.last))
-
-    def _log(self) -> FlightLog:
-        states = [state for state, _, _ in self.track]
-        verdicts = [verdict for _, _, verdict in self.track]
-        return FlightLog(
-            intent_id=self.id,
-            t_s=np.array([state.t_s for state in states], np.float64),
-            enu_m=np.array([enu for _, enu, _ in self.track], np.float64).reshape(-1, 3),
-            cross_track_m=np.array([verdict.cross_track_m for verdict in verdicts], np.float64),
-            height_error_m=np.array([verdict.height_error_m for verdict in verdicts], np.float64),
-            late_s=np.array([verdict.late_s for verdict in verdicts], np.float64),
-            inside=np.array([verdict.inside for verdict in verdicts], np.bool_),
-            mode=tuple(state.mode for state in states),
-            landed=self.landed,
-            said=tuple(self.vehicle.said),
-            error=self.error,
-        )
+            if lost:
+                _note(runs, "there is news from the airspace again")
+            lost = False
 
 
-def _place(frame: LocalFrame, state: VehicleState) -> NDArray[np.float64]:
-    """(3,) metres in the map's frame."""
-    east, north = frame.to_map(state.lon_deg, state.lat_deg)
-    up = frame.up(state.amsl_m, Datum.AMSL, state.lon_deg, state.lat_deg)
-    return np.array([float(east), float(north), float(up)])
+def _note(runs: Mapping[str, Run], sentence: str) -> None:
+    for run in runs.values():
+        run.note(sentence)

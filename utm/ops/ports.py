@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utm.model import Corridor, SkyRoad, VehicleState, Waypoint
+from utm.ops.change import News
 
 
 class Vehicle(Protocol):
@@ -75,13 +76,31 @@ class Airspace(Protocol):
         """About to take off. Raises StateError when the airspace does not allow it."""
         ...
 
-    async def position(self, intent_id: str, t_s: float, enu_m: NDArray[np.float64]) -> None:
+    async def position(
+        self, intent_id: str, t_s: float, enu_m: NDArray[np.float64], *, landed: bool = False, received_s: float
+    ) -> None:
         """Where it is: (3,) metres east, north, up in the map's frame. A place outside the corridor makes the
-        intent Nonconforming."""
+        intent Nonconforming.
+
+        Args:
+            landed: whether it says that it stands on the ground.
+            received_s: when it was heard, which is later than ``t_s`` for a report that came late.
+        """
         ...
 
     async def end(self, intent_id: str, t_s: float) -> None:
         """It stands on the ground again, disarmed."""
+        ...
+
+    async def changes(self, intent_ids: Collection[str], after_seq: int | None) -> News:
+        """What became of some intents past an entry of the airspace's log, whoever caused it.
+
+        Args:
+            after_seq: None for how each of them stands now.
+
+        Raises:
+            StoreError: the airspace does not answer; asked again with the same number, nothing is missed.
+        """
         ...
 
 
