@@ -26,10 +26,11 @@ from utm.airspace.fleet import Fleet
 from utm.airspace.following import FLYING, Followed, Upkeep, last_report, reported, unheard, upkeep
 from utm.airspace.journal import Answer, Journal, Question
 from utm.airspace.ledger import Entry, Fault, Head, SigningKey, faults
+from utm.airspace.lookout import look_ahead
 from utm.airspace.moving import Move
 from utm.airspace.picture import NOTHING, Picture, View
 from utm.airspace.places import Refusal, resolve
-from utm.airspace.publish import decision_published
+from utm.airspace.publish import decision_published, since_document
 from utm.airspace.records import intent_from
 from utm.airspace.replay import Replayed, replay
 from utm.airspace.routing import clearances_of, find_route
@@ -39,6 +40,7 @@ from utm.airspace.why import why_not
 from utm.airspace.world import World
 from utm.airspace.zones import DAY_S, in_the_way
 from utm.core import Judgement, Report
+from utm.core.advisories import Advice
 from utm.errors import CannotFly, InputError, MapError, PlanError, StateError, StoreError
 from utm.frames import check_lonlat
 from utm.mapping import CityMap
@@ -354,9 +356,16 @@ class Airspace:
     def decision(self, plan_id: str) -> dict[str, Any]:
         """The last decision on a plan, as it is published. Raises StateError."""
         found = [entry for entry in self._database.entries(subject=plan_id) if entry.kind in ("plan", "check")]
+        for entry in self._database.stream(kind="fleet"):
+            if any(plan["id"] == plan_id for plan in entry.body["request"]["plans"]):
+                found.append(entry)
         if not found:
             raise StateError(f"no plan {plan_id} has been decided here")
-        return decision_published(self.city_map, found[-1])
+        return decision_published(self.city_map, max(found, key=lambda entry: entry.seq), plan_id)
+
+    def since(self, plan_id: str, seq: int) -> list[dict[str, Any]]:
+        """What became of a plan after an entry of the log: every change of its state or its corridor."""
+        return since_document(self._database.stream(seq), plan_id)
 
     # --- states --------------------------------------------------------------------------------------------
 
@@ -444,6 +453,13 @@ class Airspace:
             return Upkeep()
         request = {"reports": {name: [one.t_s, list(one.enu_m), one.landed] for name, one in heard.items()}}
         return self._ask("upkeep", "", request, at_s=now_s).result
+
+    def look_ahead(self, now_s: float | None = None) -> tuple[Advice, ...]:
+        """Which drones in the air come too near to each other within 30 s, and what to tell them."""
+        self._journal.follow()
+        with self._journal.picture.view() as view:
+            skies, live = self._world.skies(view.map_version), view.live()
+        return look_ahead(skies, live, self._database.positions(), self.clock() if now_s is None else now_s)
 
     def positions(self) -> dict[str, dict[str, Any]]:
         """The last judged position of each intent that reported one."""
