@@ -356,9 +356,8 @@ class Airspace:
     def decision(self, plan_id: str) -> dict[str, Any]:
         """The last decision on a plan, as it is published. Raises StateError."""
         found = [entry for entry in self._database.entries(subject=plan_id) if entry.kind in ("plan", "check")]
-        for entry in self._database.stream(kind="fleet"):
-            if any(plan["id"] == plan_id for plan in entry.body["request"]["plans"]):
-                found.append(entry)
+        fleets = self._database.stream(kind="fleet")
+        found += [one for one in fleets if any(plan["id"] == plan_id for plan in one.body["request"]["plans"])]
         if not found:
             raise StateError(f"no plan {plan_id} has been decided here")
         return decision_published(self.city_map, max(found, key=lambda entry: entry.seq), plan_id)

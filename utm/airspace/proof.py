@@ -35,6 +35,13 @@ class Papers:
     now_s: float
 
     @property
+    def holding(self) -> bool:
+        """Whether it was told to wait in the air, for an emergency: it has no way to its destination then, only one to
+        where it waits, and no proof that it reaches its pad can hold."""
+        before, last = self.intent["corridor"]["enu_m"][-2:]
+        return before == last
+
+    @property
     def rest(self) -> dict[str, Any]:
         """Everything but the intent, by the names that ``utm.verify.verify`` gives it."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "intent"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -142,18 +144,55 @@ def decision_document(city_map: CityMap, decision: Decision) -> dict[str, Any]:
     }
 
 
-def decision_published(city_map: CityMap, entry: Entry) -> dict[str, Any]:
-    """The same from the log."""
+def decision_published(city_map: CityMap, entry: Entry, plan_id: str) -> dict[str, Any]:
+    """The same from the log: of one plan, also where several were decided together or it could not be judged."""
     body = entry.body
+    receipt = {"receipt": {"seq": entry.seq, "digest": entry.digest, "signature": entry.signature}}
     said = dict(body["answer"])
+    if said.get("status") != "error" and "plans" in said:
+        moves = said["displaced"]
+        said = next(dict(one) for one in said["plans"] if one["plan"] == plan_id)
+        said["displaced"] = [move for move in moves if move["id"] != plan_id]
     if said["status"] == "error":
-        return said
-    intents = [document for document in body.get("intents", ()) if document["id"] == said["plan"]]
-    return (
-        {"displaced": []}
-        | said
-        | {
-            "intent": intent_detail(city_map, intent_from(intents[0])) if intents else None,
-            "receipt": {"seq": entry.seq, "digest": entry.digest, "signature": entry.signature},
-        }
-    )
+        error = {"kind": said["error"]["kind"], "message": said["error"]["sentence"]}
+        return {"plan": plan_id, "status": "error", "error": error} | receipt
+    intents = [document for document in body.get("intents", ()) if document["id"] == plan_id]
+    intent = intent_detail(city_map, intent_from(intents[0])) if intents else None
+    return {"displaced": []} | said | {"intent": intent} | receipt
+
+
+def since_document(entries: Iterable[Entry], plan_id: str) -> list[dict[str, Any]]:
+    """What became of a granted flight after its decision: each change, when, by which entry, on whose behalf."""
+    quoted, found = json.dumps(plan_id), []
+    for entry in entries:
+        if quoted in entry.text:  # most entries speak of others, and are not worth reading
+            actor = entry.body["request"].get("actor")
+            for kind, sentence in _became(entry, plan_id):
+                found.append(
+                    {
+                        "entry": entry.seq,
+                        "time": iso(entry.at_s),
+                        "kind": kind,
+                        "sentence": sentence,
+                        "for": {"kind": entry.kind, "subject": entry.subject, "actor": actor},
+                    }
+                )
+    return found
+
+
+def _became(entry: Entry, plan_id: str) -> Iterator[tuple[str, str]]:
+    said = entry.body["answer"]
+    if said.get("status") == "error":
+        return
+    if entry.kind == "state" and entry.subject == plan_id:
+        yield str(said["to"]), f"Is {said['to']} on request."
+    for name in ("touched", "moved", "displaced"):
+        for move in said.get(name, ()):
+            if isinstance(move, dict) and move["id"] == plan_id:
+                yield move["kind"], move["sentence"]
+    if any(hold["id"] == plan_id for hold in said.get("holds", ())):
+        yield "hold", "Is to hold before a closed volume."
+    if plan_id in said.get("no_shows", ()):
+        yield "no-show", "Did not depart; its slots are free."
+    if plan_id in said.get("extended", ()):
+        yield "overrun", "Keeps its room until it is told to have ended."

@@ -184,13 +184,18 @@ def upkeep(airspace_path, as_json) -> None:
             }
         )
         return
+    say_upkeep(found)
+    if found.effects.ids == frozenset():
+        say("nothing to do", label="done")
+
+
+def say_upkeep(found) -> None:
+    """What the clock asked for, on stderr."""
     for one in found.ended:
         say(f"{one.id} did not depart; its slots are free", style="yellow", label="no-show")
     for one in found.extended:
         say(f"{one.id} keeps its room until it is told to have ended", style="yellow", label="overrun")
     say_moves(found.moves)
-    if found.effects.ids == frozenset():
-        say("nothing to do", label="done")
 
 
 def say_moves(moves) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import click
 
-from utm.cli.output import airspace_option, json_option, progress, say, table, write_json
+from utm.cli.output import airspace_option, clock, json_option, progress, say, table, write_json
+from utm.cli.papers import short
 from utm.errors import InputError
 
 
@@ -43,7 +45,8 @@ def show_log(after, subject, airspace_path, as_json) -> None:
         write_json([{name: getattr(entry, name) for name in fields} for entry in entries])
         return
     rows = [
-        (entry.seq, iso(entry.at_s), entry.kind, entry.subject, _asked_by(entry), _said(entry)) for entry in entries
+        (entry.seq, clock(iso(entry.at_s)), entry.kind, _subject(entry), _asked_by(entry), _said(entry))
+        for entry in entries
     ]
     table("", ("entry", "time", "kind", "subject", "asked by", "answer"), rows)
 
@@ -139,24 +142,46 @@ def verify_plan(ctx, plan_id, airspace_path, as_json) -> None:
     with Airspace.open(airspace_path) as airspace:
         papers = papers_of(airspace, plan_id)
         report = prove(papers.intent, **papers.rest)
+    seq = papers.intent["judged"][0]
     if as_json:
-        write_json({"id": plan_id, **report.document()})
+        beside = {"zones": len(papers.zones), "live": len(papers.live), "named": len(papers.neighbours)}
+        map_version = papers.city_map.version
+        write_json({**report.document(), "judged_against": {"entry": seq, "map": map_version, **beside}})
     else:
-        rows = [
-            (
-                line.kind,
-                line.subject,
-                f"{line.margin_low_m:+.2f}",
-                "" if line.needed_m is None else f"{line.needed_m:.2f}",
-            )
-            for line in report.lines
-        ]
-        table("", ("limit", "of", "holds by (m)", "needed (m)"), rows)
+        _print_report(report)
         for fault in report.faults:
             say(fault, style="red", label="fault")
-        word = ("every limit is proven", "green", "holds") if report.holds else ("see above", "red", "does NOT hold")
-        say(word[0], style=word[1], label=word[2])
+        against = f"{len(papers.zones)} zones and the {len(papers.live)} flights that were live then (entry {seq})"
+        if report.holds:
+            say(f"every limit is proven, against the map, {against}", style="green", label="holds")
+        elif papers.holding:
+            say("it is told to wait in the air, and is proven once it has its new way", style="red", label="NOT proven")
+        else:
+            say(f"judged against the map, {against}", style="red", label="does NOT hold")
     ctx.exit(0 if report.holds else 1)
+
+
+def _print_report(report) -> None:  # type: ignore[no-untyped-def]
+    """Every limit on stdout; margins are lower bounds, and what is broken is marked."""
+    from rich.text import Text
+
+    from utm.airspace.documents import iso
+
+    rows = []
+    for line in report.lines:
+        margin = f"{line.margin_low_m:+.3f}" if math.isfinite(line.margin_high_m) else f"over {line.margin_low_m:+.0f}"
+        rows.append(
+            (
+                line.kind,
+                short(line.subject),
+                Text(margin, style="green" if line.holds else "bold red"),
+                f"{line.needed_m:.2f}",
+                "" if line.at_s is None else clock(iso(line.at_s)),
+                "" if line.at_m is None else " ".join(f"{value:.1f}" for value in line.at_m),
+            )
+        )
+    if rows:
+        table("", ("limit", "of", "holds by (m)", "needed (m)", "when", "where (m east, north, up)"), rows)
 
 
 def _receipt(path: Path):  # type: ignore[no-untyped-def]
@@ -170,13 +195,31 @@ def _receipt(path: Path):  # type: ignore[no-untyped-def]
         raise InputError("holds no receipt", file=path, mend="Keep what `utm plan submit --json` printed.") from error
 
 
+def _subject(entry) -> str:  # type: ignore[no-untyped-def]
+    """A version of the map as short as everywhere else."""
+    return entry.subject[:12] if entry.kind == "map" else entry.subject
+
+
 def _asked_by(entry) -> str:  # type: ignore[no-untyped-def]
     actor = entry.body["request"].get("actor")
-    return f"{actor['role']} {actor['name']}" if actor else ""
+    if not actor:
+        return "the clock"
+    return actor["role"] if actor["name"] == actor["role"] else f"{actor['role']} {actor['name']}"
 
 
 def _said(entry) -> str:  # type: ignore[no-untyped-def]
+    """The answer in a few words, with how many others it moved."""
     said = entry.body["answer"]
     if said.get("status") == "error":
         return said["error"]["sentence"]
-    return str(said.get("status") or said.get("to") or "done")
+    if "plans" in said:
+        granted = sum(one["status"] == "approved" for one in said["plans"])
+        words = f"{granted} of {len(said['plans'])} approved"
+    elif entry.kind == "upkeep":
+        words = f"{len(said['no_shows'])} no-shows, {len(said['extended'])} overruns"
+    else:
+        words = str(said.get("status") or said.get("to") or "done")
+    if entry.kind == "emergency":
+        return f"{len(said['touched'])} flights in its way, {len(said['holds'])} to hold"
+    kinds = [move["kind"] for name in ("touched", "moved", "displaced") for move in said.get(name, ())]
+    return ", ".join([words, *(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))])

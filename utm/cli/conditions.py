@@ -49,7 +49,7 @@ def set_wind(uniform, file, airspace_path, as_json) -> None:
     if as_json:
         write_json({"wind": rows})
     else:
-        say(f"the wind is {_in_words(rows)}", style="green", label="done")
+        say(f"the wind is {wind_in_words(rows)}", style="green", label="done")
 
 
 @wind.command("show")
@@ -173,7 +173,8 @@ def _levels(airspace) -> list[dict]:
     return wind_rows(airspace.conditions.wind)
 
 
-def _in_words(rows: list[dict]) -> str:
+def wind_in_words(rows: list[dict]) -> str:
+    """A forecast, as ``wind_rows`` gives it, in one line."""
     if not any(row["speed_m_s"] for row in rows):
         return "calm"
     first = rows[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from utm.cli.airspace import say_upkeep
 from utm.cli.output import airspace_option, console, drawn, json_option, say, write_json
 from utm.cli.places import warn_of_newer_map
 from utm.errors import InputError
@@ -207,7 +208,7 @@ def monitor(follow, airspace_path, as_json) -> None:
 
 def _kept_up(airspace) -> list[dict]:
     """The sightings, once everything that the clock asks for is done."""
-    airspace.upkeep()
+    say_upkeep(airspace.upkeep())
     return _sightings(airspace)
 
 
@@ -222,6 +223,7 @@ def _follow(look: Callable[[], list[dict]]) -> None:
                 shown = rows
                 if live is None:
                     out.print(_sightings_table(rows))
+                    sys.stdout.flush()  # whoever reads a pipe waits for it
                 else:
                     live.update(_sightings_table(rows), refresh=True)
             time.sleep(1.0)

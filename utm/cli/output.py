@@ -68,6 +68,11 @@ def airspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def clock(moment: str) -> str:
+    """A moment of a document (ISO 8601 in UTC, to the millisecond) as people read it."""
+    return f"{moment[:10]} {moment[11:19]}Z"
+
+
 def write_json(document: Any) -> None:
     """One JSON document on stdout."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -10,7 +10,7 @@ import click
 
 from utm.cli.actors import actor_option
 from utm.cli.moments import moment
-from utm.cli.output import airspace_option, error_document, json_option, say, table, write_json
+from utm.cli.output import airspace_option, clock, error_document, json_option, say, table, write_json
 from utm.cli.places import warn_of_newer_map
 from utm.errors import InputError, UtmError
 
@@ -129,7 +129,8 @@ def list_plans(airspace_path, as_json) -> None:
         write_json(rows)
         return
     shown = ("id", "operator", "state", "departure", "arrival", "version")
-    table("", shown, [[row[name] for name in shown] for row in rows])
+    told = [row | {name: clock(row[name]) for name in ("departure", "arrival")} for row in rows]
+    table("", shown, [[row[name] for name in shown] for row in told])
 
 
 @group.command()
@@ -137,22 +138,38 @@ def list_plans(airspace_path, as_json) -> None:
 @airspace_option
 @json_option
 def show(plan_id, airspace_path, as_json) -> None:
-    """The decision on a plan, and its state now.
+    """The decision on a plan, what became of it since, and its certificate: by how much every limit holds.
 
     \b
     Example:
+      utm plan show medicine
       utm plan show medicine --json
     """
     from utm.airspace import Airspace, intent_detail
+    from utm.cli.papers import print_papers
 
     with Airspace.open(airspace_path) as airspace:
         document = airspace.decision(plan_id)
+        document["since"] = airspace.since(plan_id, document["receipt"]["seq"])
         if document["status"] == "approved":
             document["intent"] = intent_detail(airspace.city_map, airspace.intent(plan_id))
+            document["wind"] = _wind_of(airspace, document["intent"])
     if as_json:
         write_json(document)
-    else:
-        _print_decision(document, route=True)
+        return
+    _print_decision(document, kept=False)
+    if document["status"] == "approved":
+        print_papers(document)
+
+
+def _wind_of(airspace, intent: dict) -> list[dict] | None:
+    """The forecast that a way was chosen by; None where that is not the one in force any more."""
+    from utm.airspace.conditions import conditions_hash, wind_rows
+
+    conditions = airspace.conditions
+    if conditions_hash(conditions) != intent["judged_against"]["conditions"]:
+        return None
+    return wind_rows(conditions.wind)
 
 
 def _state_command(name: str, method: str, help_text: str) -> None:
@@ -287,7 +304,7 @@ def _departing(plan, depart: str):
     return dataclasses.replace(plan, earliest_departure_s=start_s, latest_departure_s=start_s + window_s)
 
 
-def _print_decision(document: dict, *, route: bool = False) -> None:
+def _print_decision(document: dict, *, kept: bool = True) -> None:
     if document["status"] == "error":
         click.echo(f"{document['plan']}: {click.style('error', fg='red', bold=True)}: {document['error']['message']}")
         return
@@ -302,18 +319,22 @@ def _print_decision(document: dict, *, route: bool = False) -> None:
         click.echo(f"  change: {change['sentence']} ({change['kind']}, {_arrival(change)})")
     for other in document["other_changes"]:
         click.echo(f"  also possible: {other['sentence']} ({other['kind']}, {_arrival(other)})")
-    if document["intent"]:
-        intent = document["intent"]
-        click.echo(f"  {intent['state']}, departs {intent['departure']}, arrives {intent['arrival']}")
-        if route:
-            _print_route(intent["route"])
-        click.echo(f"  {_kept(intent['clearances'])}")
     if document.get("relaxation"):  # decisions before 0.3 have none
         click.echo(f"  would open: {document['relaxation']['sentence']}")
     for move in document.get("displaced", ()):  # decisions before 0.4 displaced nobody
         click.echo(f"  displaces {move['operator']}'s {move['id']} ({move['kind']}): {move['sentence']}")
     if document["alternative"]:
         click.echo(f"  instead: {document['alternative']['change']['sentence']}")
+    for later in document.get("since", ()):
+        click.echo(f"  {_for_whom(later)}")
+    if document["intent"]:
+        intent = document["intent"]
+        click.echo(
+            f"  {intent['state']}, departs {clock(intent['departure'])}, arrives {clock(intent['arrival'])}"
+            f" (version {intent['version']})"
+        )
+        if kept:
+            click.echo(f"  {_kept(intent['clearances'])}")
 
 
 #: What each figure of ``clearances`` says.
@@ -330,13 +351,19 @@ def _kept(clearances: dict) -> str:
     return f"keeps {', '.join(said)}"
 
 
+def _for_whom(later: dict) -> str:
+    """One thing that became of a flight, and on whose behalf."""
+    style = "red" if later["kind"] in ("withdrawn", "Nonconforming", "Contingent") else "yellow"
+    words = f"since {clock(later['time'])}, {click.style(later['kind'], fg=style)}: {later['sentence']}"
+    cause = later["for"]
+    if cause["kind"] in ("state", "upkeep"):
+        return words
+    by = f", {cause['actor']['role']} {cause['actor']['name']}" if cause["actor"] else ""
+    return f"{words} (for {cause['kind']} {cause['subject'][:32]}{by}; entry {later['entry']})"
+
+
 def _arrival(change: dict) -> str:
     words = f"arrives {abs(change['cost_s']):.0f} s {'later' if change['cost_s'] >= 0 else 'earlier'}"
     if change.get("energy_wh") is None:
         return words
     return f"{words}, {change['energy_wh']:+.1f} Wh, {change['length_m']:+.0f} m"
-
-
-def _print_route(points: list[dict]) -> None:
-    shown = ("time", "lon", "lat", "agl_m", "amsl_m", "ellipsoid_m")
-    table("", shown, [[point[name] for name in shown] for point in points])
