@@ -66,7 +66,12 @@ def airspace(utm, city, tmp_path, monkeypatch) -> Path:
 
 
 def medicine(folder: Path, **changes) -> Path:
+    """The example, on the next Tuesday that is a day away or more: the school is in."""
     document = json.loads((ROOT / "docs" / "examples" / "medicine.json").read_text(encoding="utf-8"))
+    japan = datetime.timezone(datetime.timedelta(hours=9))
+    day = datetime.datetime.now(japan).date() + datetime.timedelta(days=1)
+    day += datetime.timedelta(days=(1 - day.weekday()) % 7)
+    document |= {"earliest_departure": f"{day}T10:00:00+09:00", "latest_departure": f"{day}T10:20:00+09:00"}
     file = folder / "plan.json"
     file.write_text(json.dumps(document | changes), encoding="utf-8")
     return file

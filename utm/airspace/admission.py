@@ -34,6 +34,8 @@ Choice = Literal["any", "delay", "height", "route"]
 CHOICES: tuple[Choice, ...] = ("any", "delay", "height", "route")
 #: A wish may have begun this long ago: an operator who files at five past for five past.
 _PAST_S = 300.0
+#: Nobody plans farther ahead (ASTM F3548-21: 30 days).
+MOST_AHEAD_S = 30 * 86400.0
 
 
 def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any", again: bool = False) -> Decision:
@@ -54,7 +56,8 @@ def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any", ag
     _check_time(situation, "latest_departure", plan.latest_departure_s)
     if not again:
         _check_time(situation, "earliest_departure", plan.earliest_departure_s + _PAST_S, _PAST_S)
-        _check_authorisations(situation, plan)
+        _check_ahead(situation, plan)
+    _check_authorisations(situation, plan)
     # A wish that begins in the past but is open into the future begins now: at the next full second, so that an
     # alternative, which is published to the millisecond, is the very time that was decided on.
     plan_from = max(plan.earliest_departure_s, min(math.ceil(situation.now_s), plan.latest_departure_s))
@@ -80,6 +83,16 @@ def _check_time(situation: Situation, name: str, until_s: float, grace_s: float 
             f"departure lies in the past, by {situation.now_s - until_s + grace_s:.0f} s",
             field=name,
             mend="Ask for a time that is still to come.",
+        )
+
+
+def _check_ahead(situation: Situation, plan: FlightPlan) -> None:
+    ahead_s = plan.latest_departure_s - situation.now_s
+    if ahead_s > MOST_AHEAD_S:
+        raise PlanError(
+            f"departure lies {ahead_s / 86400:.0f} days ahead; 30 are the most",
+            field="latest_departure",
+            mend="File it nearer to its day, or now with --depart.",
         )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from utm.airspace.admission import MOST_AHEAD_S
 from utm.airspace.case import until
 from utm.airspace.ends import places_of
 from utm.airspace.granting import granted
@@ -52,8 +53,7 @@ from utm.model import (
     Trajectory,
 )
 
-#: ASTM F3548-21: no farther ahead, and no more points.
-MOST_AHEAD_S = 30 * 86400.0
+#: ASTM F3548-21: no more points.
 MOST_POINTS = 10_000
 #: A trajectory begins and ends this near to the plan's pads, in space, and passes this near to its way points.
 _AT_PLACE_M = 0.1

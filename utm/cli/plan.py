@@ -293,7 +293,6 @@ def schema(as_json) -> None:
 
 def _departing(plan, depart: str):
     """The plan at another time, as long open as it was."""
-    window_s = plan.latest_departure_s - plan.earliest_departure_s
     if depart.startswith("+"):
         try:
             start_s = round(time.time() + float(depart))
@@ -301,7 +300,7 @@ def _departing(plan, depart: str):
             raise InputError("is not a number of seconds", field="--depart", value=depart) from error
     else:
         start_s = moment(depart, "--depart")
-    return dataclasses.replace(plan, earliest_departure_s=start_s, latest_departure_s=start_s + window_s)
+    return plan.departing(start_s)
 
 
 def _print_decision(document: dict, *, kept: bool = True) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from utm.model.aircraft import Aircraft
 
@@ -80,7 +80,7 @@ class FlightPlan:
     waypoints: tuple[Waypoint, ...] = ()
     """Places to fly through between the two, in order."""
     priority: int = 0
-    """0 is ordinary, higher more urgent. Kept with the plan; first come is still first served."""
+    """0 is ordinary, higher more urgent: flights of a lower priority make way. First come, first served within one."""
     authorisations: tuple[str, ...] = field(default=())
     """Ids of geo-zones that this operator may enter although they ask for an authorisation."""
     objective: Objective = Objective.LENGTH
@@ -88,3 +88,8 @@ class FlightPlan:
     trajectory: tuple[TimedWaypoint, ...] = ()
     """The very flight that is asked for, straight and at constant speed in the map's frame between its points, from pad
     to pad: it is granted as it stands or refused. Empty: the way is sought."""
+
+    def departing(self, at_s: float) -> FlightPlan:
+        """The same wish at another time (Unix seconds), as long open as it was."""
+        open_s = self.latest_departure_s - self.earliest_departure_s
+        return replace(self, earliest_departure_s=at_s, latest_departure_s=at_s + open_s)
