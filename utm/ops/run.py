@@ -247,7 +247,8 @@ class Run:
         self.revoked = StateError(f"{self.id}: its intent was ended; {what}. File it again ({change.why})")
         self.activated = False  # there is nothing left to end
         if self.track:
-            self.error = self.error or self.revoked
+            if self.error is None or isinstance(self.error, StateError):  # a report may have been refused before this
+                self.error = self.revoked
             self.note(f"its intent was ended; {change.why}")
             self._hold()
 
