@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from utm.airspace.braking import braking, first_at
 from utm.airspace.case import Case, Option
+from utm.airspace.holding import waits_in_the_air
 from utm.airspace.landingsites import Surroundings
 from utm.airspace.places import Place, Refusal, check_room, check_zone, column_top, in_flight, resolve
 from utm.airspace.routing import Route, raised
@@ -71,6 +72,7 @@ class AirborneCase(Case):
 
     Raises:
         ValueError: the flight is over, or has not begun, by then.
+        PlanError: it waits in the air, and its destination is no pad on this map any more.
     """
 
     def __init__(
@@ -97,7 +99,14 @@ class AirborneCase(Case):
         places = [_place("position", stop_m)]
         if goal is None:
             places += _ahead(situation, intent, self.stop_s)
-        super().__init__(situation, intent.plan, (*places, goal or _place("destination", line.enu_m[-1])))
+        #: Where the air is clear down to the ground.
+        self._pads = [line.enu_m[0]]
+        if goal is None and waits_in_the_air(intent, situation.skies.city_map):
+            goal = resolve(situation.skies.city_map, intent.plan)[-1]
+        elif goal is None:
+            goal = _place("destination", line.enu_m[-1])
+            self._pads.append(line.enu_m[-1])
+        super().__init__(situation, intent.plan, (*places, goal))
 
     # --- ways ----------------------------------------------------------------------------------------------
 
@@ -162,8 +171,7 @@ class AirborneCase(Case):
         straight way that is clear of objects.
         """
         stop = self.places[0]
-        line = self.intent.corridor.centre_line
-        if any(math.dist(stop.enu_m[:2], pad[:2]) <= _SAME_M for pad in (line.enu_m[0], line.enu_m[-1])):
+        if any(math.dist(stop.enu_m[:2], pad[:2]) <= _SAME_M for pad in self._pads):
             return column_top(space, stop)  # over a pad the column is clear, up to where the space begins
         if not space.contains(stop.enu_m) or objects.blocked[tuple(objects.voxel(stop.enu_m))]:
             raise Refusal("POSITION_CLOSED", "Where the flight stops the rules leave no air.")

@@ -24,6 +24,7 @@ from utm.airspace.airborne import AirborneCase, AirborneOption
 from utm.airspace.case import MOST_DELAYS
 from utm.airspace.changes import elsewhere, higher
 from utm.airspace.granting import granted, ovn_of
+from utm.airspace.holding import waits_in_the_air
 from utm.airspace.landings import landings, written
 from utm.airspace.limits import certificate_of
 from utm.airspace.places import Place, Refusal
@@ -67,6 +68,8 @@ def replan_airborne(situation: Situation, intent: OperationalIntent, from_s: flo
     line = intent.corridor.centre_line
     if from_s < line.start_s:
         raise ValueError(f"{intent.id} has not taken off at {from_s}")
+    if waits_in_the_air(intent, situation.skies.city_map):
+        from_s = max(from_s, float(line.t_s[-2]))  # it stops where it was told to, and goes on from there
     try:
         case = AirborneCase(situation, intent, from_s)
     except ValueError:

@@ -14,6 +14,7 @@ from typing import Any
 
 from utm.airspace.admission import decide
 from utm.airspace.granting import granted
+from utm.airspace.holding import waits_in_the_air
 from utm.airspace.inflight import replan_airborne
 from utm.airspace.limits import Certificate, certificate_of
 from utm.airspace.saying import decision_said
@@ -131,7 +132,8 @@ def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
 
 def _in_the_air(situation: Situation, intent: OperationalIntent) -> Move:
     line, from_s = intent.corridor.centre_line, situation.now_s + REACTION_S
-    if (line.at(from_s)[:2] == line.enu_m[-1, :2]).all():
+    landing = (line.at(from_s)[:2] == line.enu_m[-1, :2]).all()
+    if landing and not waits_in_the_air(intent, situation.skies.city_map):
         return Move(intent, "kept", "It is landing; there is no time left to change that.")
     found = replan_airborne(situation, intent, from_s)
     if found is None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from utm.airspace.holding import waits_in_the_air
+from utm.airspace.records import intent_from
 from utm.errors import StateError
 from utm.mapping import CityMap
 
@@ -38,8 +40,7 @@ class Papers:
     def holding(self) -> bool:
         """Whether it was told to wait in the air, for an emergency: it has no way to its destination then, only one to
         where it waits, and no proof that it reaches its pad can hold."""
-        before, last = self.intent["corridor"]["enu_m"][-2:]
-        return before == last
+        return waits_in_the_air(intent_from(self.intent), self.city_map)
 
     @property
     def rest(self) -> dict[str, Any]:
