@@ -14,7 +14,7 @@ import click
 from utm.cli.airspace import say_upkeep
 from utm.cli.output import airspace_option, console, drawn, json_option, say, write_json
 from utm.cli.places import warn_of_newer_map
-from utm.errors import InputError
+from utm.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,9 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
     The mission and the corridor's fence are uploaded, read back and confirmed in force before anything is armed. Times
     are the drones' own. Exit code 1 when a flight did not stay inside its corridor to the end.
 
+    What others change in the airspace meanwhile is told, and a drone that is given another way in flight holds where
+    that leaves the one it flies. While the airspace's database is gone the flights go on as they are known.
+
     \b
     Example:
       utm fly medicine --link udpin://127.0.0.1:14540
@@ -84,7 +87,11 @@ def fly(ctx, plan_ids, links, airspace_path, as_json) -> None:
                 logs = asyncio.run(run(flights, Authority(airspace), on_update=show))
         except KeyboardInterrupt:
             for plan_id in plan_ids:
-                if airspace.intent(plan_id).state not in (IntentState.ACCEPTED, IntentState.ENDED):
+                try:
+                    over = airspace.intent(plan_id).state in (IntentState.ACCEPTED, IntentState.ENDED)
+                except StoreError:  # the database is gone, too
+                    over = False
+                if not over:
                     say(f"{plan_id} keeps its room in the air; once it has landed: utm plan end {plan_id}")
             raise
     documents = [
@@ -203,7 +210,7 @@ def monitor(follow, airspace_path, as_json) -> None:
             console().print(_sightings_table(rows))
             return
         with contextlib.suppress(KeyboardInterrupt):
-            _follow(lambda: _kept_up(airspace))
+            _follow(lambda: _kept_up(airspace), lambda: time.sleep(1.0))
 
 
 def _kept_up(airspace) -> list[dict]:
@@ -212,21 +219,31 @@ def _kept_up(airspace) -> list[dict]:
     return _sightings(airspace)
 
 
-def _follow(look: Callable[[], list[dict]]) -> None:
-    """A table that changes in place on a terminal; what changes, one table after the other, elsewhere."""
+def _follow(look: Callable[[], list[dict]], pause: Callable[[], None]) -> None:
+    """A table that changes in place on a terminal; what changes, one table after the other, elsewhere.
+
+    While the airspace does not answer, what was last seen stays there, and says since when it is old. Raises StoreError
+    where nothing was seen yet.
+    """
     from rich.live import Live
 
-    out, shown = console(), None
+    out, shown, rows, seen_s = console(), None, None, 0.0
     with Live(console=out, auto_refresh=False) if out.is_terminal else contextlib.nullcontext() as live:
         while True:
-            if (rows := look()) != shown:
-                shown = rows
+            old = ""
+            try:
+                rows, seen_s = look(), time.time()
+            except StoreError as error:
+                if rows is None:
+                    raise
+                old = f"OLD, as of {time.strftime('%H:%M:%S UTC', time.gmtime(seen_s))}: {error}"
+            if (rows, old) != shown:
+                shown = rows, old
                 if live is None:
-                    out.print(_sightings_table(rows))
-                    sys.stdout.flush()  # whoever reads a pipe waits for it
+                    out.print(_sightings_table(rows, old))
                 else:
-                    live.update(_sightings_table(rows), refresh=True)
-            time.sleep(1.0)
+                    live.update(_sightings_table(rows, old), refresh=True)
+            pause()
 
 
 #: How the monitor's fields are shown to people, and how each is worded.
@@ -244,11 +261,11 @@ _SHOWN = {
 }
 
 
-def _sightings_table(rows: list[dict]) -> RenderableType:
+def _sightings_table(rows: list[dict], title: str = "") -> RenderableType:
     if not rows:
-        return "nothing is live"
+        return f"{title}\nnothing is live".lstrip()
     shown = [["" if row[name] is None else word(row[name]) for name, (_, word) in _SHOWN.items()] for row in rows]
-    return drawn("", [title for title, _ in _SHOWN.values()], shown)
+    return drawn(title, [heading for heading, _ in _SHOWN.values()], shown)
 
 
 def _sightings(airspace) -> list[dict]:
