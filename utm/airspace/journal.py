@@ -14,7 +14,6 @@ Requests whose answer takes no time (a state, a zone) are worked out under the l
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -213,7 +212,7 @@ def _touched(answer: Answer, now: View, since: Sequence[Effects]) -> bool:
             return True
         if effects.surroundings and other.intents:  # granted before the zone was there, and not judged by it yet
             return True
-    if not any(other.intents for other in since):
+    if not (effects.intents and any(other.intents for other in since)):
         return False
     # Intents that it changes itself are no neighbours: their old room is given back, their new one is in `effects`.
     allowed = effects.ids | answer.yields
@@ -230,10 +229,8 @@ def body_of(question: Question, answer: Answer, judged: Head) -> dict[str, Any]:
         "answer": answer.said,
     }
     if effects.intents:
-        body["intents"] = [
-            intent_document(dataclasses.replace(intent, judged=(judged.seq, judged.digest)))
-            for intent in effects.intents
-        ]
+        on = [judged.seq, judged.digest]
+        body["intents"] = [intent_document(intent) | {"judged": on} for intent in effects.intents]
     if effects.states:
         body["states"] = [dict(state) for state in effects.states]
     if effects.zones:

@@ -10,7 +10,6 @@ such an anchor, for it carries the signed head of its time.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -218,7 +217,7 @@ def written(draft: Draft) -> Draft:
     to be changed any more. Raises ValueError when it is not JSON."""
     if not isinstance(draft.body, dict):
         raise ValueError(f"the body of an entry is a JSON object, not {type(draft.body).__name__}")
-    return dataclasses.replace(draft, text=canonical(draft.body).decode("ascii"))
+    return Draft(draft.at_s, draft.kind, draft.subject, draft.body, canonical(draft.body).decode("ascii"))
 
 
 def seal(previous: Head, draft: Draft, key: SigningKey) -> Entry:

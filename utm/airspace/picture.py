@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from utm.airspace.database import Loaded
@@ -43,16 +43,17 @@ class Effects:
     zones_removed: tuple[str, ...] = ()
     conditions: Mapping[str, Any] | None = None
     map_version: str | None = None
+    ids: frozenset[str] = field(init=False)
+    """The intents that it changes."""
+    surroundings: bool = field(init=False)
+    """Whether it changes what every plan is judged against, not only a neighbour."""
 
-    @property
-    def surroundings(self) -> bool:
-        """Whether it changes what every plan is judged against, not only a neighbour."""
-        return bool(self.zones or self.zones_removed or self.conditions is not None or self.map_version is not None)
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """The intents that it changes."""
-        return frozenset([*(intent.id for intent in self.intents), *(state["id"] for state in self.states)])
+    def __post_init__(self) -> None:
+        # Every answer is held against the effects of many entries
+        ids = frozenset([*(intent.id for intent in self.intents), *(state["id"] for state in self.states)])
+        object.__setattr__(self, "ids", ids)
+        around = bool(self.zones or self.zones_removed or self.conditions is not None or self.map_version is not None)
+        object.__setattr__(self, "surroundings", around)
 
 
 #: Of a request that changes nothing.
