@@ -1,6 +1,7 @@
 """From a commit in one process to its receipt in another: `python -m benchmarks.outbox_latency [--commits N]`.
 
-A writer commits an entry every 5 to 25 ms; a reader waits for news, reads what is new, and notes when it had it. Both
+A writer commits an entry every 5 to 25 ms; a reader waits for news (`Airspace.news`), or looks at the log's head every
+50 ms (as a running `utm fly` does), reads what is new, and notes when it had it. Both
 look at the same clock (CLOCK_MONOTONIC is one for all processes of a machine). Latency runs from the return of the
 commit; it may be below zero, for the reader may have the entry before the writer is told. Written to
 benchmarks/results/outbox_latency.json.
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +27,7 @@ from benchmarks.planner_figures import RESULTS, machine
 from tests.airspace.postgres import missing, server
 from utm.airspace.database import Database
 from utm.airspace.ledger import Draft, SigningKey
+from utm.ops.flight import USUAL
 
 
 def _write(pipe: Connection, url: str, key_file: str, commits: int) -> None:
@@ -41,13 +44,15 @@ def _write(pipe: Connection, url: str, key_file: str, commits: int) -> None:
     database.close()
 
 
-def _read(pipe: Connection, url: str, commits: int) -> None:
+def _read(pipe: Connection, url: str, commits: int, look_every_s: float | None) -> None:
     database, had, cpu = Database(url, None), {}, time.process_time()
     pipe.send("ready")
     pipe.recv()
     last = 0
     while last < commits:
-        if database.wait(last, 30.0):
+        if look_every_s is not None:
+            time.sleep(look_every_s)
+        if database.head().seq > last if look_every_s is not None else database.wait(last, 30.0):
             for entry in database.entries(last):
                 had[entry.seq] = time.monotonic()
                 last = entry.seq
@@ -55,8 +60,12 @@ def _read(pipe: Connection, url: str, commits: int) -> None:
     database.close()
 
 
-def measure(url: str, folder: str, commits: int) -> dict[str, float]:
-    """Latencies between two processes, in milliseconds."""
+def measure(url: str, folder: str, commits: int, look_every_s: float | None = None) -> dict[str, float]:
+    """Latencies between two processes, in milliseconds.
+
+    Args:
+        look_every_s: how often the reader looks; None for one that waits.
+    """
     key, key_file = SigningKey.generate(), str(Path(folder) / f"key{time.monotonic_ns()}")
     key.save(key_file)
     database = Database(url, key)
@@ -65,7 +74,7 @@ def measure(url: str, folder: str, commits: int) -> dict[str, float]:
     processes = multiprocessing.get_context("spawn")
     pipes = []
     began = time.monotonic()
-    for target, arguments in ((_read, (url, commits)), (_write, (url, key_file, commits))):
+    for target, arguments in ((_read, (url, commits, look_every_s)), (_write, (url, key_file, commits))):
         ours, theirs = processes.Pipe()
         process = processes.Process(target=target, args=(theirs, *arguments), daemon=True)
         process.start()
@@ -85,15 +94,16 @@ def measure(url: str, folder: str, commits: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def stores(folder: str) -> Iterator[dict[str, str]]:
-    """An empty place in each store that is there."""
-    urls, why_not = {"sqlite": f"sqlite:///{folder}/airspace.db"}, missing()
-    if why_not is not None:
+def stores(folder: str) -> Iterator[dict[str, Callable[[], str]]]:
+    """What makes an empty place in each store that is there; its URL."""
+    names = itertools.count()
+    places = {"sqlite": lambda: f"sqlite:///{folder}/airspace{next(names)}.db"}
+    if (why_not := missing()) is not None:
         print(f"without PostgreSQL: {why_not}")
-        yield urls
+        yield places
         return
     with server() as running:
-        yield urls | {"postgresql": running.fresh()}
+        yield places | {"postgresql": running.fresh}
 
 
 def main() -> None:
@@ -102,9 +112,12 @@ def main() -> None:
     parser.add_argument("--commits", type=int, default=500)
     commits = parser.parse_args().commits
     result: dict[str, Any] = {"machine": machine(), "day": datetime.now(UTC).date().isoformat()}
-    with tempfile.TemporaryDirectory() as folder, stores(folder) as urls:
-        for store, url in urls.items():
-            result[store] = measure(url, folder, commits)
+    with tempfile.TemporaryDirectory() as folder, stores(folder) as places:
+        for store, place in places.items():
+            result[store] = {
+                "waits": measure(place(), folder, commits),
+                "looks every 50 ms": measure(place(), folder, commits, USUAL.look_every_s),
+            }
             print(store, json.dumps(result[store]))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "outbox_latency.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
