@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,40 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> CityMap:
     return build_map([dsm], folder / "map", terrain=[dtm], resolution_m=CELL_M)
 
 
+#: Modules that go through the whole engine: their tests are run on every store.
+_ON_EVERY_STORE = {"test_authority", "test_making_way", "test_replay", "test_checked", "test_conditions"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests of some modules an airspace on each store in turn; `sqlite_only` ones look into its file."""
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if "store" in metafunc.fixturenames and module in _ON_EVERY_STORE:
+        stores = ["sqlite"] if hasattr(metafunc.function, "sqlite_only") else ["sqlite", "postgresql"]
+        metafunc.parametrize("store", stores, indirect=True)
+
+
+def sqlite_only(test):
+    """Of a test that opens the file in which SQLite keeps an airspace, or concerns no store."""
+    test.sqlite_only = True
+    return test
+
+
 @pytest.fixture
-def airspace(town: CityMap, tmp_path: Path):
+def store(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The URL of an empty database; None for SQLite inside the airspace's folder."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield None
+        return
+    running = request.getfixturevalue("postgresql_server")
+    url = running.fresh()
+    yield url
+    running.give_back(url)
+
+
+@pytest.fixture
+def airspace(town: CityMap, tmp_path: Path, store: str | None):
     """An empty airspace over the town; its clock stands ten minutes before T0."""
-    with Airspace.create(tmp_path / "airspace", town, clock=lambda: T0 - 600.0) as made:
+    with Airspace.create(tmp_path / "airspace", town, database=store, clock=lambda: T0 - 600.0) as made:
         yield made
 
 

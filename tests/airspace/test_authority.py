@@ -13,7 +13,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from tests.airspace.conftest import PADS, T0, plan, zone
+from tests.airspace.conftest import PADS, T0, plan, sqlite_only, zone
 from tests.airspace.test_admission import sampled_conflict
 from utm.airspace import Airspace, decision_document, intent_detail
 from utm.airspace.records import intent_document, intent_from
@@ -246,6 +246,7 @@ def test_a_map_that_changed_is_noticed(airspace, town, tmp_path):
         (lambda path: (path / "airspace.db").write_bytes(b"not a database at all" * 100), StoreError, "not a database"),
     ],
 )
+@sqlite_only
 def test_a_damaged_airspace_is_named(airspace, damage, error, words):
     airspace.close()
     for extra in airspace.path.glob("airspace.db-*"):
@@ -268,6 +269,7 @@ def test_a_database_of_somebody_else_is_refused(tmp_path, town):
         Airspace.open(file.parent)
 
 
+@sqlite_only
 def test_the_database_of_another_map_is_refused(airspace):
     with contextlib.closing(sqlite3.connect(airspace.path / "airspace.db")) as connection:
         connection.execute("UPDATE meta SET value = 'other' WHERE key = 'map_version'")
@@ -285,6 +287,7 @@ def test_the_database_of_another_map_is_refused(airspace):
         ({"rules": {"clearance_m": -30.0}}, "0 or more"),
     ],
 )
+@sqlite_only
 def test_settings_that_make_no_sense_are_named(airspace, change, words):
     file = airspace.path / "airspace.json"
     file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | change), encoding="utf-8")

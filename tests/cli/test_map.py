@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 
-from tests.cli.test_commands import utm  # noqa: F401
 from tests.mapping.conftest import survey  # noqa: F401
 from tests.mapping.survey_files import SOUTH, WEST, plain, write_laz, write_tif
 from utm.cli import output
@@ -52,7 +51,7 @@ def test_options_reach_the_map(utm, survey, tmp_path):  # noqa: F811
     assert facts["resolution_m"] == 2.0
 
 
-def test_update_diff_versions_and_verify(utm, town, tmp_path):  # noqa: F811
+def test_update_diff_versions_and_verify(utm, town, tmp_path):
     before = utm.json("map", "info", town)["version"]
     raised = plain()
     raised[60:80, 10:30] += 20
@@ -93,7 +92,7 @@ def test_a_survey_held_against_a_map(utm, survey, town, tmp_path):  # noqa: F811
     assert "do not fly on it" in err
 
 
-def test_suspects_are_cleared_by_somebody_for_a_reason(utm, town):  # noqa: F811
+def test_suspects_are_cleared_by_somebody_for_a_reason(utm, town):
     from utm.mapping import CityMap
 
     opened = CityMap.open(town)
@@ -109,7 +108,7 @@ def test_suspects_are_cleared_by_somebody_for_a_reason(utm, town):  # noqa: F811
     assert utm("map", "clear", town, "--by", "A. Sato", "--reason", "x")[0] == 2, "nowhere"
 
 
-def test_pictures_pages_and_profiles(utm, town, tmp_path):  # noqa: F811
+def test_pictures_pages_and_profiles(utm, town, tmp_path):
     for layer in ("surface", "status"):
         told = utm.json("map", "view", town, "--out", tmp_path / "m.png", "--layer", layer)
         assert told["bytes"] == (tmp_path / "m.png").stat().st_size
@@ -163,14 +162,14 @@ def test_bars_say_how_fast(monkeypatch):
     assert output.unit_of("check survey.laz") == "parts"
 
 
-def test_a_check_that_held_nothing_is_not_passed(utm, town, tmp_path):  # noqa: F811
+def test_a_check_that_held_nothing_is_not_passed(utm, town, tmp_path):
     elsewhere = write_tif(tmp_path / "elsewhere.tif", plain(10, 10), west=WEST + 9000)
     code, out, err = utm("map", "check", town, elsewhere)
     assert code == 1
     assert "nothing was held against it" in out + err
 
 
-def test_an_update_that_changes_nothing_says_so(utm, tmp_path):  # noqa: F811
+def test_an_update_that_changes_nothing_says_so(utm, tmp_path):
     """The map's first version follows none; the sentence was cut from nothing."""
     files = [write_tif(tmp_path / name, plain()) for name in ("dsm.tif", "dtm.tif")]
     out = tmp_path / "flat"
@@ -203,7 +202,7 @@ def test_what_no_map_can_be_is_refused(utm, survey, town, tmp_path):  # noqa: F8
     assert code == 0, err
 
 
-def test_an_airspace_says_that_its_map_has_moved_on(utm, town, tmp_path):  # noqa: F811
+def test_an_airspace_says_that_its_map_has_moved_on(utm, town, tmp_path):
     airspace = tmp_path / "airspace"
     assert utm("init", airspace, "--map", town)[0] == 0
     width, height = utm.json("map", "info", town)["extent_m"]

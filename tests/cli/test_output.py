@@ -8,7 +8,7 @@ import sys
 
 from rich.console import Console
 
-from tests.cli.test_commands import airspace, city, medicine, utm  # noqa: F401
+from tests.cli.test_commands import airspace, city, medicine  # noqa: F401
 from utm.cli import output
 from utm.cli.fly import _news, _sightings_table
 from utm.cli.map_change import print_facts
@@ -79,7 +79,7 @@ def test_an_export_and_the_schema_as_one_document(utm, airspace, tmp_path):  # n
     assert utm.json("plan", "schema")["title"]
 
 
-def test_a_vehicle_stands_on_a_pad_or_somewhere(utm):  # noqa: F811
+def test_a_vehicle_stands_on_a_pad_or_somewhere(utm):
     code, _, err = utm("sim", "vehicle", "--for", "a", "--home", "136.3,36.3,10")
     assert code == 2
     assert "leave out --home" in err

@@ -10,7 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.test_commands import Shell, airspace, city, medicine, utm  # noqa: F401 - fixtures
+from tests.cli.conftest import Shell
+from tests.cli.test_commands import airspace, city, medicine  # noqa: F401 - fixtures
 from utm.airspace.places import Refusal
 from utm.airspace.relaxation import Relaxation
 
