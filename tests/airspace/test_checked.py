@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from tests.airspace.conftest import plan
 from tests.airspace.test_replay import log_of, replayed
 from utm.airspace import Airspace
+from utm.airspace.answers import check_request, request_in
 from utm.errors import PlanError, StateError
-from utm.model import Datum, TimedWaypoint, Trajectory
+from utm.model import Actor, Datum, Role, TimedWaypoint, Trajectory
 
 
 @pytest.fixture
@@ -30,6 +32,26 @@ def test_what_is_brought_is_granted_as_it_stands(airspace, brought):
     assert airspace.decision("one")["as_asked"] is True
     with pytest.raises(StateError, match="granted already"):
         airspace.check(wish, line)
+
+
+def test_a_granted_trajectory_stands_in_the_log_once(airspace, brought):
+    wish, line = brought
+    airspace.check(wish, line)
+    (entry,) = log_of(airspace)
+    asks = Actor(wish.operator, Role.OPERATOR)
+    assert entry.body["request"] == {"granted": "one", "actor": {"name": wish.operator, "role": "operator"}}
+    assert request_in(entry.body) == json.loads(json.dumps(check_request(wish, line, asks)))
+
+
+def test_a_name_that_no_file_could_have_keeps_nobody_from_reading_the_log(airspace, brought):
+    wish, line = brought
+    wish = dataclasses.replace(wish, id="one & only", operator="")
+    with Airspace.open(airspace.path, clock=airspace.clock) as other:
+        assert airspace.check(wish, line).approved
+        assert not other.check(dataclasses.replace(wish, id="two"), line).approved
+        assert [one.plan for one in other.intents()] == [wish]
+    with Airspace.open(airspace.path, clock=airspace.clock) as other:
+        assert not other.check(dataclasses.replace(wish, id="three"), line).approved
 
 
 def test_a_second_one_in_its_way_is_refused(airspace, town, brought):

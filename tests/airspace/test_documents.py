@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.repo import ROOT
 from utm.airspace.documents import flight_plan_schema, parse_plan, parse_zones, plan_document, read_plan, zone_feature
+from utm.airspace.records import plan_from
 from utm.errors import PlanError, ZoneError
 from utm.model import AIRCRAFT_CLASSES, Aircraft, Datum, FlightPlan, Objective, Restriction, Waypoint
 
@@ -162,6 +163,7 @@ def test_a_plan_survives_the_round_trip(plan):
     document = json.loads(json.dumps(plan_document(plan)))
     assert parse_plan(document) == plan
     jsonschema.validate(document, flight_plan_schema())
+    assert plan_from(document, [plan.earliest_departure_s, plan.latest_departure_s]) == plan
 
 
 def test_the_published_schema_is_the_one_in_force():

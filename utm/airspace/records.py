@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from utm.airspace.documents import parse_plan, plan_document
+from utm.airspace.documents import plan_document
 from utm.errors import StoreError
 from utm.model import (
+    Aircraft,
     Corridor,
+    Datum,
+    FlightPlan,
     IntentState,
     Limit,
     LimitKind,
+    Objective,
     OperationalIntent,
+    TimedWaypoint,
     Trajectory,
     Tube,
     WayOut,
     WayOutKind,
+    Waypoint,
 )
 
 
@@ -94,6 +100,43 @@ def intent_document(intent: OperationalIntent) -> dict[str, Any]:
     }
 
 
+def plan_from(document: Mapping[str, Any], times_s: Sequence[float]) -> FlightPlan:
+    """A plan out of what ``plan_document`` wrote, with its times to the last bit, which the written form rounds.
+
+    The same as ``parse_plan`` gives of what it would accept. Nothing is checked again: a plan that was let in by other
+    doors than a file must not keep everybody from reading the log.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not one.
+    """
+    figures = dict(document["aircraft"])
+    name = figures.pop("class", "custom")
+    return FlightPlan(
+        id=document["id"],
+        operator=document["operator"],
+        aircraft=Aircraft(name=name, **{figure: float(value) for figure, value in figures.items()}),
+        origin=_place_from(document["origin"]),
+        destination=_place_from(document["destination"]),
+        earliest_departure_s=times_s[0],
+        latest_departure_s=times_s[1],
+        waypoints=tuple([_place_from(place) for place in document["waypoints"]]),
+        priority=document["priority"],
+        authorisations=tuple(document["authorisations"]),
+        objective=Objective(document["objective"]),
+        trajectory=tuple([_timed_from(point) for point in document.get("trajectory", ())]),
+    )
+
+
+def _place_from(document: Mapping[str, Any]) -> Waypoint:
+    height = document["height"]
+    return Waypoint(float(document["lon"]), float(document["lat"]), float(height["value_m"]), Datum(height["datum"]))
+
+
+def _timed_from(document: Mapping[str, Any]) -> TimedWaypoint:
+    place, moment = _place_from(document), datetime.datetime.fromisoformat(document["time"])
+    return TimedWaypoint(place.lon_deg, place.lat_deg, place.height_m, place.datum, moment.timestamp())
+
+
 def intent_from(document: Mapping[str, Any]) -> OperationalIntent:
     """The reverse of :func:`intent_document`.
 
@@ -101,10 +144,7 @@ def intent_from(document: Mapping[str, Any]) -> OperationalIntent:
         StoreError: the document is not one.
     """
     try:
-        earliest, latest = document["plan_times_s"]
-        plan = dataclasses.replace(
-            parse_plan(document["plan"]), earliest_departure_s=earliest, latest_departure_s=latest
-        )
+        plan = plan_from(document["plan"], document["plan_times_s"])
         return OperationalIntent(
             id=document["id"],
             plan=plan,
