@@ -146,6 +146,47 @@ async def test_whom_somebody_else_flies_is_not_overruled() -> None:
     assert log.landed
 
 
+async def test_whose_mode_does_not_show_yet_that_it_starts_is_stopped() -> None:
+    airspace, entered_s = FakeAirspace(), START_S - 3.0
+
+    class Slow(Watched):
+        async def states(self):  # type: ignore[no-untyped-def]
+            async for state in super().states():
+                yield dataclasses.replace(state, mode="READY") if state.landed else state
+
+    fake = Slow(at(entered_s, airspace, state_only(IntentState.CONTINGENT)))
+    log, _ = await run(fake, airspace, take_off_within_s=3.0)
+    assert entered_s <= fake.times["hold"][0] < START_S
+    assert len(log.t_s) == 0
+
+
+async def test_who_is_late_stops_by_the_time_that_it_was_given() -> None:
+    airspace, wait_s, from_s = FakeAirspace(), 20.0, START_S + 30.0
+    before, after = LINE.t_s < from_s, LINE.t_s > from_s
+    times = np.concatenate([LINE.t_s[before], [from_s, from_s + wait_s], LINE.t_s[after] + wait_s])
+    late = Trajectory(times, np.vstack([LINE.enu_m[before], LINE.at(from_s), LINE.at(from_s), LINE.enu_m[after]]))
+    brake_s = START_S + 65.0
+    kept = late.t_s < brake_s
+    stop = Trajectory(
+        np.concatenate([late.t_s[kept], [brake_s, brake_s + 60.0]]),
+        np.vstack([late.enu_m[kept], late.at(brake_s), late.at(brake_s)]),
+    )
+    longer, stopped = granted(late), granted(stop, version=3)
+    first = at(START_S + 30.0, airspace, told(longer, "the clock: it is late", longer=True))
+    second = at(START_S + 55.0, airspace, told(stopped))
+
+    def hook(t_s: float) -> None:
+        if t_s >= START_S + 30.0:
+            fake.intent = longer
+        first(t_s)
+        second(t_s)
+
+    fake = Watched(hook)
+    log, _ = await run(fake, airspace)
+    assert brake_s <= fake.times["hold"][0] <= brake_s + 3 * STEP_S
+    assert log.inside[log.t_s < brake_s + 60.0].all()
+
+
 async def test_who_is_landing_is_left_to_that() -> None:
     airspace = FakeAirspace()
     fake = Watched(at(LINE.end_s - 5.0, airspace, state_only(IntentState.CONTINGENT)))

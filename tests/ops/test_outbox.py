@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from tests.airspace.conftest import T0, airspace, plan, town, zone  # noqa: F401 (fixtures)
+from tests.airspace.conftest import T0, plan, zone
 from tests.ops.city import office
+from tests.ops.conftest import ON_BOTH
 from tests.ops.fakes import FakeVehicle
 from utm.airspace import Airspace
 from utm.airspace.situation import REACTION_S
@@ -27,7 +28,7 @@ THEN_S = T0 + 30.0
 class Prompt(Authority):
     """Says when it activates nothing: a vehicle in memory flies minutes while a thread writes to a disk."""
 
-    def __init__(self, airspace: Airspace) -> None:  # noqa: F811 (fixtures)
+    def __init__(self, airspace: Airspace) -> None:
         super().__init__(airspace)
         self.idle = asyncio.Event()
         self.idle.set()
@@ -54,7 +55,8 @@ class Waiting(FakeVehicle):
             yield state
 
 
-async def test_a_volume_that_another_process_closes_stops_a_drone(airspace, town):  # noqa: F811 (fixtures)
+@ON_BOTH
+async def test_a_volume_that_another_process_closes_stops_a_drone(airspace, town):
     granted, authority = airspace.submit(plan(town, "one", ("west", "east"))).intent, Prompt(airspace)
     line = granted.corridor.centre_line
     ahead = line.at(T0 + 140.0)[:2]
@@ -90,7 +92,7 @@ async def test_a_volume_that_another_process_closes_stops_a_drone(airspace, town
     assert reported["t_s"] > brake_s
 
 
-async def test_whoever_is_ended_by_the_city_hears_it(airspace, town):  # noqa: F811 (fixtures)
+async def test_whoever_is_ended_by_the_city_hears_it(airspace, town):
     granted, authority = airspace.submit(plan(town, "one", ("west", "east"))).intent, Prompt(airspace)
     heard = asyncio.Event()
 
@@ -110,7 +112,7 @@ async def test_whoever_is_ended_by_the_city_hears_it(airspace, town):  # noqa: F
     assert "(by city: it is Ended now)" in str(log.error)
 
 
-async def test_reports_of_a_whole_flight_reach_the_airspace(airspace, town):  # noqa: F811 (fixtures)
+async def test_reports_of_a_whole_flight_reach_the_airspace(airspace, town):
     granted, authority = airspace.submit(plan(town, "one", ("west", "east"))).intent, Prompt(airspace)
     drone = Waiting(granted, town.frame, begin_s=T0 - 20.0, authority=authority)
     [log] = await fly([Flight(granted, town.frame, drone)], authority, conduct=Conduct(look_every_s=0.0))
@@ -123,7 +125,7 @@ async def test_reports_of_a_whole_flight_reach_the_airspace(airspace, town):  # 
     assert received == pytest.approx(log.t_s[-1] - log.t_s[0], abs=4.0)
 
 
-async def test_what_the_log_says_of_a_flight(airspace, town):  # noqa: F811 (fixtures)
+async def test_what_the_log_says_of_a_flight(airspace, town):
     """Every kind of entry that may change a flight, in words."""
     authority, ids = Authority(airspace), ("one", "two")
     for name, way, at_s in (("one", ("west", "east"), T0), ("two", ("north", "south"), T0 + 3000.0)):
@@ -164,7 +166,7 @@ async def test_what_the_log_says_of_a_flight(airspace, town):  # noqa: F811 (fix
     assert (await authority.changes(("nobody",), 0)).seq == airspace.head.seq
 
 
-async def test_who_was_replanned_before_anybody_looked_is_loaded_with_that(airspace, town):  # noqa: F811 (fixtures)
+async def test_who_was_replanned_before_anybody_looked_is_loaded_with_that(airspace, town):
     granted, authority = airspace.submit(plan(town, "one", ("west", "east"))).intent, Prompt(airspace)
     airspace.submit(plan(town, "doctor", ("west", "east"), priority=80), actor=RESCUE)
     now = airspace.intent("one")

@@ -32,9 +32,6 @@ from utm.ops.ports import Airspace, Verdict
 from utm.ops.road import sky_road
 from utm.ops.telling import Telling
 
-#: Modes in which the vehicle does what it was loaded with.
-_FLIES_ITS_MISSION = ("MISSION", "TAKEOFF")
-
 
 class Run:
     """One flight from connection to landing."""
@@ -43,7 +40,7 @@ class Run:
         self.flight, self.airspace, self.on_update, self.conduct = flight, airspace, on_update, conduct
         self.id, self.intent, self.vehicle = flight.intent.id, flight.intent, flight.vehicle
         self.corridor = flight.intent.corridor
-        self.mission = flight.intent.corridor.centre_line  # what the vehicle has loaded
+        self.mission = flight.intent.corridor.centre_line  # what the vehicle has loaded, in its time
         self.version = flight.intent.version
         self.renewed = False  # there is another road than the one that is loaded
         self.revoked: StateError | None = None
@@ -258,7 +255,8 @@ class Run:
             self.note(f"was planned anew; {change.why}")
             self.renewed = True
             self.clock.interrupt()
-        elif change.longer:
+        elif change.longer:  # the same road, in its own time: what comes next leaves that
+            self.mission = intent.corridor.centre_line
             self.note(change.why)
         elif change.state is IntentState.CONTINGENT:
             self.note(f"is Contingent; {change.why}")
@@ -274,7 +272,7 @@ class Run:
         self.hold_s = math.inf
         if self.reaction is not None or self.last is None:
             return
-        if self.last.mode not in _FLIES_ITS_MISSION:
+        if self.in_mission and self.last.mode != "MISSION":  # a mode shows up to a second late: not before it was one
             self.note(f"is in mode {self.last.mode}, and left to that")
         elif self.track and self._is_landing(self.track[-1][1]):
             self.note("is landing, and left to that")
