@@ -29,6 +29,7 @@ def check(result: dict, out) -> None:
         assert flight["error"] is None
         assert flight["conformed"]
         assert flight["positions"] == flight["inside"] > 300
+    assert [proof["holds"] for proof in result["proofs"]] == [True, True]
     assert result["separation"]["kept"]
     assert result["conforming"]
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))["conforming"]

@@ -155,6 +155,17 @@ def test_it_says_what_it_was_judged_against_and_how_to_repeat_it(flown: Flown, p
     assert json.dumps(result, indent=2, ensure_ascii=False) in reader.words
 
 
+def test_grants_that_cannot_be_proven_again_are_no_success(flown: Flown, page):
+    proofs = [{"holds": True, "sentence": "ALPHA was proven again"}]
+    _, held = page(flown, {"conforming": True, "proofs": proofs})
+    assert "ALPHA was proven again." in held.words
+    assert "Two flights: conforming" in held.words
+    broken = [*proofs, {"holds": False, "sentence": "BRAVO could not be proven"}]
+    _, reader = page(flown, {"conforming": True, "proofs": broken})
+    assert "BRAVO could not be proven." in reader.words
+    assert "Two flights: not conforming" in reader.words
+
+
 @pytest.mark.parametrize("result", [{}, {"conforming": "yes"}, {"conforming": True, "reproduce": "make demo"}])
 def test_a_result_that_says_too_little_is_refused(flown: Flown, result, tmp_path):
     with pytest.raises(ValueError):

@@ -185,7 +185,8 @@ def _became(entry: Entry, plan_id: str) -> Iterator[tuple[str, str]]:
     if said.get("status") == "error":
         return
     if entry.kind == "state" and entry.subject == plan_id:
-        yield str(said["to"]), f"Is {said['to']} on request."
+        way = f" Its drone takes its way out: {said['way_out']['kind']}." if "way_out" in said else ""
+        yield str(said["to"]), f"Is {said['to']} from now on.{way}"
     for name in ("touched", "moved", "displaced"):
         for move in said.get(name, ()):
             if isinstance(move, dict) and move["id"] == plan_id:

@@ -8,7 +8,7 @@ import functools
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,8 @@ def report_html(
     Args:
         pictures: PNG files by what they show: ``plan``, ``separation``, ``profile:<plan id>``; each may be absent.
         result: what goes into ``result.json``, shown as it is at the foot of the page. Read from it: ``conforming``
-            (bool) and, where given, ``reproduce`` (a sequence of command lines).
+            (bool) and, where given, ``reproduce`` (a sequence of command lines) and ``proofs`` (whether each grant
+            ``holds``, and the ``sentence`` of whoever proved it again).
         out_html: written whole or not at all.
 
     Raises:
@@ -76,7 +77,7 @@ def report_html(
             f"no place on the page for {sorted(unknown)}; known: {sorted(profiles | {'plan', 'separation'})}"
         )
     two = pairs(flown)
-    found = checks(flown, two)
+    found = (*checks(flown, two), *_proofs(result.get("proofs", ())))
     rows = [_row(flown, flight, pictures) for flight in flown.flights]
     page = _template().render(
         flown=flown,
@@ -102,6 +103,14 @@ def report_html(
         beside.replace(out)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _proofs(proofs: object) -> Iterator[Check]:
+    """What an independent verifier said of the grants."""
+    if not isinstance(proofs, Sequence):
+        raise ValueError(f"the result's `proofs` must be a sequence, got {proofs!r}")
+    for proof in proofs:
+        yield Check(bool(proof["holds"]), str(proof["sentence"]))
 
 
 def _with_the_result(found: tuple[Check, ...], conforming: bool) -> tuple[Check, ...]:
