@@ -258,6 +258,7 @@ _SHOWN = {
     "cross_track_m": ("across (m)", "{:.1f}".format),
     "height_error_m": ("height (m)", "{:+.1f}".format),
     "inside": ("corridor", lambda inside: "inside" if inside else "OUTSIDE"),
+    "advice": ("encounter", str),
 }
 
 
@@ -272,7 +273,7 @@ def _sightings(airspace) -> list[dict]:
     from utm.airspace.documents import iso
     from utm.model import Datum, IntentState
 
-    positions, rows = airspace.positions(), []
+    positions, advised, rows = airspace.positions(), _advised(airspace), []
     for intent in airspace.intents():
         if intent.state is IntentState.ENDED:
             continue
@@ -291,5 +292,16 @@ def _sightings(airspace) -> list[dict]:
                 "height_error_m": round(seen["height_error_m"], 1),
                 "inside": seen["inside"],
             }
-        rows.append(row)
+        rows.append(row | {"advice": advised.get(intent.id)})
     return rows
+
+
+def _advised(airspace) -> dict[str, str]:
+    """What drones that will come too near to each other are told, by id."""
+    told: dict[str, str] = {}
+    for advice in airspace.look_ahead():
+        meeting = advice.encounter
+        in_s = max(meeting.at_s - airspace.clock(), 0.0)
+        words = f"{meeting.severity} in {in_s:.0f} s, {meeting.horizontal_m:.0f} m apart; {advice.sentence}"
+        told |= {meeting.a: f"{meeting.b}: {words}", meeting.b: f"{meeting.a}: {words}"}
+    return told
