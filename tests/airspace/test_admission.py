@@ -138,7 +138,7 @@ def test_a_pad_is_taken_before_and_after(airspace, town):
     line = airspace.route_answer(plan(town, "two", ("north", "east"))).line
     second = airspace.submit(plan(town, "two", ("north", "east"), arrival - (line.end_s - line.start_s) + 20.0))
     assert second.approved
-    assert second.change.kind == "delay"
+    assert second.change.kind in ("delay", "route")  # higher over the pad it may come nearer while that is taken
     rules = airspace.rules
     assert centre(second).end_s >= arrival + rules.pad_hold_s + 2 * rules.time_tolerance_s
 

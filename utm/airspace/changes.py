@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from utm.airspace.case import MOST_DELAYS, Case, Option, since, until
 from utm.airspace.places import Refusal
+from utm.airspace.safeways import safe_way
 from utm.core import Columns, KeepOut
 from utm.errors import CannotFly
 from utm.model import Change, OperationalIntent
@@ -50,15 +51,27 @@ def changes(case: Case, asked: Option, met: Sequence[OperationalIntent]) -> list
         if (raised := higher(case, asked)) is not None:
             metres, option = raised
             found.append(("height", f"Flies {metres:.0f} m higher.", option))
-        if (option := elsewhere(case, asked, met)) is not None:
+        if (option := _another_way(case, asked, met, [option for _, _, option in found])) is not None:
             top = float(option.route.points_m[:, 2].max() - asked.route.points_m[:, 2].max())
             height = f", up to {top:.0f} m higher" if top >= 1.0 else ""
+            late = option.departure_s - plan.earliest_departure_s
+            departs = f", departs {late:.0f} s later" if late >= 1.0 else ""
             lengths = f"{option.route.length_m:.0f} m instead of {asked.route.length_m:.0f} m"
-            found.append(("route", f"Flies another way: {lengths}{height}.", option))
+            found.append(("route", f"Flies another way{departs}: {lengths}{height}.", option))
     return [
         Found(Change(kind, sentence, option.line.end_s - arrival_s, *asked.more(option)), option)
         for kind, sentence, option in found
     ]
+
+
+def _another_way(
+    case: Case, asked: Option, met: Sequence[OperationalIntent], others: Sequence[Option]
+) -> Option | None:
+    """Around the meeting, or by way and time together: what arrives first."""
+    around = elsewhere(case, asked, met)
+    arrivals = [one.line.end_s for one in (*others, around) if one is not None]
+    both = safe_way(case, asked, min(arrivals, default=math.inf))
+    return min((one for one in (around, both) if one is not None), key=lambda one: one.line.end_s, default=None)
 
 
 def _over_a_pad(case: Case, option: Option, met: Sequence[OperationalIntent]) -> bool:
