@@ -128,6 +128,7 @@ def test_show_prints_the_certificate_the_ways_out_the_energy_and_the_wind(utm, d
     utm.json("plan", "submit", desk.plan("one", WAY))
     code, out, err = utm("plan", "show", "one")
     assert (code, err) == (0, "")
+    assert "first granted" not in out
     for words in ("approved as asked", "ceiling", "obstacle", "holds by (m)", "Wh of", "3 m/s from 270", "entry 1 "):
         assert words in out
     document = utm.json("plan", "show", "one")
@@ -157,7 +158,9 @@ def test_rescue_goes_first_and_who_makes_way_is_told(utm, desk):
     assert became["for"]["subject"] == "doctor"
     assert became["for"]["actor"] == {"name": "119", "role": "rescue"}
     assert shown["intent"]["version"] == 2
-    assert "for plan doctor, rescue 119" in utm("plan", "show", "one")[1]
+    out = utm("plan", "show", "one")[1]
+    assert "for plan doctor, rescue 119" in out
+    assert "as it was first granted" in out
     proven(utm, "one", "doctor")
     assert utm("plan", "submit", doctor, "--as", "king")[0] == 2
     assert utm("plan", "cancel", "one", "--as", "operator:nobody")[0] == 1

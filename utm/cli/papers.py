@@ -7,6 +7,8 @@ import click
 from utm.cli.conditions import wind_in_words
 from utm.cli.output import clock, table
 
+#: What gives a flight another way or time than it was granted first.
+_MOVED = ("replanned", "rerouted", "landing", "holding", "hold", "overrun")
 #: So many characters of a hash tell two versions apart.
 _HASH = 8
 
@@ -24,7 +26,7 @@ def print_papers(document: dict) -> None:
         click.echo(f"  {_ways_in_words(kind, [way for way in intent['ways_out'] if way['kind'] == kind])}")
     if not intent["ways_out"]:
         click.echo("  ways out: none are kept for it")
-    click.echo(f"  energy: {_energy_in_words(document['energy'], intent)}")
+    click.echo(f"  energy: {_energy_in_words(document)}")
     click.echo(f"  wind: {_wind_in_words(document['wind'])}")
     judged = intent["judged_against"]
     click.echo(
@@ -82,11 +84,13 @@ def _ways_in_words(kind: str, ways: list[dict]) -> str:
     return f"way out, {kind}: {where}, if it fails from {clock(first)} to {clock(last)} ({len(ways)} kept free)"
 
 
-def _energy_in_words(energy: dict | None, intent: dict) -> str:
+def _energy_in_words(document: dict) -> str:
+    energy = document["energy"]
     if energy is None:
         return "not worked out: it flies as its operator brought it"
     words = f"{energy['used_wh']:.0f} Wh of {energy['battery_wh']:.0f} Wh, {100 * energy['left_share']:.0f} % left"
-    return words if intent["version"] == 1 else f"{words}, as it was first granted"
+    moved = any(later["kind"] in _MOVED for later in document["since"])
+    return f"{words}, as it was first granted" if moved else words
 
 
 def _wind_in_words(rows: list[dict] | None) -> str:
