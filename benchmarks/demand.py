@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
 from utm.mapping import CityMap
-from utm.mapping.ingest import build_map
 from utm.model import AIRCRAFT_CLASSES, Datum, FlightPlan, Trajectory, Waypoint
 
 CELL_M = 4.0
@@ -26,6 +25,8 @@ _CRUISE_M = (75.0, 110.0)
 
 def town(folder: Path, side_m: float, *, seed: int = 5) -> CityMap:
     """A flat town of ``side_m`` squared with blocks of up to 35 m on 15 % of its ground, built as any map is."""
+    from utm.mapping.ingest import build_map  # takes as long to load as all the rest, and only who builds needs it
+
     rng = np.random.default_rng(seed)
     cells = int(side_m / CELL_M)
     terrain = np.full((cells, cells), 10.0, np.float32)
