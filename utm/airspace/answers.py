@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from utm.airspace import rejudging
 from utm.airspace.admission import decide
@@ -19,17 +19,19 @@ from utm.airspace.fleet import decide_fleet
 from utm.airspace.following import upkeep
 from utm.airspace.granting import ovn_of
 from utm.airspace.journal import Answer, Question, error_said
-from utm.airspace.moving import Move, displaced, give_way, renewed
+from utm.airspace.moving import Move, displaced, give_way, renewed, stays
 from utm.airspace.picture import Effects, View
 from utm.airspace.reserves import keeping_off, way_taken, with_ways_out
 from utm.airspace.saying import decision_said
-from utm.airspace.situation import Overlay, Situation
+from utm.airspace.situation import Overlay, Situation, Standing
 from utm.airspace.states import ASTRAY, moved_to, state_effect
 from utm.airspace.world import World
 from utm.airspace.zones import check_zone
 from utm.core import Report
 from utm.errors import InputError, PlanError, StateError, ZoneError
 from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role, Trajectory, WayOut
+
+T = TypeVar("T")
 
 # --- who asks ------------------------------------------------------------------------------------------------
 
@@ -75,11 +77,15 @@ def answer_plan(
     """Grant or refuse; whoever of lower priority stands in the way gives way."""
     plan = plan or plan_from(request["plan"], request["times_s"])
     _check_filed(actor_from(request["actor"]), plan, view)
-    situation = world.situation(view, now_s)
-    decision = keeping_off(situation, view, decide(situation, plan, choose=request["choose"]), request["choose"])
-    if decision.intent is not None:
-        decision = dataclasses.replace(decision, intent=with_ways_out(situation, decision.intent))
-    return _granted(situation, decision)
+    choose = request["choose"]
+
+    def decided(situation: Situation) -> Decision:
+        decision = keeping_off(situation, view, decide(situation, plan, choose=choose), choose)
+        if decision.intent is None:
+            return decision
+        return dataclasses.replace(decision, intent=with_ways_out(situation, decision.intent))
+
+    return _granted(world.situation(view, now_s), decided)
 
 
 def check_request(plan: FlightPlan, line: Trajectory, actor: Actor) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def answer_check(world: World, request: Mapping[str, Any], now_s: float, view: V
 def _checked(world: World, plan: FlightPlan, line: Trajectory, actor: Actor, now_s: float, view: View) -> Answer:
     _check_filed(actor, plan, view)
     situation = world.situation(view, now_s)
-    answer = _granted(situation, check(situation, plan, line))
+    answer = _granted(situation, lambda held: check(held, plan, line))
     granted = answer.result.intent
     if granted is not None and granted.plan is plan and granted.corridor.centre_line is line:
         # Plan and trajectory stand in what was granted, to the bit: half of the entry would say them again
@@ -132,14 +138,34 @@ def request_in(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"plan": intent["plan"], "times_s": intent["plan_times_s"], "line": line, "actor": request["actor"]}
 
 
-def _granted(situation: Situation, decision: Decision) -> Answer:
+def _granted(situation: Situation, decided: Callable[[Situation], Decision]) -> Answer:
     """The answer of a decision on one plan, with what becomes of those that it displaces."""
+    decision, moves = _with_moves(situation, decided, lambda one: [one])
     if decision.intent is None:
         return Answer(decision_said(decision), result=decision)
-    moves = displaced(situation, [decision.intent], decision.details.get("displaces", ()))
     said = decision_said(decision) | ({"displaced": [move.document() for move in moves]} if moves else {})
     result = dataclasses.replace(decision, details={**decision.details, "displaced": moves}) if moves else decision
     return Answer(said, _granting([decision.intent], moves), result=result)
+
+
+def _with_moves(
+    situation: Situation, decided: Callable[[Situation], T], decisions: Callable[[T], Sequence[Decision]]
+) -> tuple[T, tuple[Move, ...]]:
+    """What is decided, and what becomes of those that it displaces.
+
+    Who turns out to be unable to make way, as it is landing or no way is left to it, keeps its room, and everything is
+    decided again. Each time there is one more of them, so this ends.
+    """
+    fixed: set[str] = set()
+    while True:
+        traffic = Standing(situation.traffic, frozenset(fixed)) if fixed else situation.traffic
+        found = decided(dataclasses.replace(situation, traffic=traffic))
+        granted = [one for one in decisions(found) if one.intent is not None]
+        lower = {name for one in granted for name in one.details.get("displaces", ())}
+        moves = displaced(situation, [one.intent for one in granted], sorted(lower))
+        if not (unable := {move.before.id for move in moves if stays(move)}):
+            return found, moves
+        fixed |= unable
 
 
 def _check_filed(actor: Actor, plan: FlightPlan, view: View) -> None:
@@ -263,7 +289,7 @@ def answer_emergency(world: World, request: Mapping[str, Any], now_s: float, vie
 def answer_way(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
     """Give live flights another way, one after the other: those that an emergency has stopped, or keeps down."""
     _check_city(actor_from(request["actor"]), "giving flights of others another way")
-    intents = [intent for intent in map(view.get, request["intents"]) if intent is not None]
+    intents = [intent for intent in map(view.get, dict.fromkeys(request["intents"])) if intent is not None]
     situation = world.situation(view, now_s)
     traffic = Overlay(situation.traffic, without=[one.id for one in intents if one.state not in ASTRAY])
     moves = give_way(dataclasses.replace(situation, traffic=traffic), intents)
@@ -324,10 +350,13 @@ def answer_fleet(world: World, request: Mapping[str, Any], now_s: float, view: V
     if twice := [plan.id for n, plan in enumerate(plans) if plan.id in {one.id for one in plans[:n]}]:
         raise PlanError("two plans have this id", field="id", value=twice[0], mend="Give each its own.")
     situation = world.situation(view, now_s)
-    fleet = decide_fleet(situation, plans, seed=request["seed"], rounds=request["rounds"], choose=request["choose"])
+    how = {name: request[name] for name in ("seed", "rounds", "choose")}
+    fleet, moves = _with_moves(
+        situation,
+        lambda held: decide_fleet(held, plans, **how),
+        lambda made: [one for one in made.outcomes if isinstance(one, Decision)],
+    )
     granted = [one.intent for one in fleet.outcomes if isinstance(one, Decision) and one.intent is not None]
-    lower = {name for one in fleet.outcomes if isinstance(one, Decision) for name in one.details.get("displaces", ())}
-    moves = displaced(situation, granted, sorted(lower))
     said = {
         "plans": [_outcome_said(plan, one) for plan, one in zip(plans, fleet.outcomes, strict=True)],
         "delay_s": fleet.delay_s,

@@ -16,17 +16,20 @@ from typing import Any
 import numpy as np
 import shapely
 
-from utm.airspace.braking import braking
+from utm.airspace.holding import stopped
 from utm.airspace.moving import renewed
 from utm.airspace.rejudging import touched
-from utm.airspace.situation import REACTION_S, Situation
+from utm.airspace.situation import Situation
 from utm.airspace.underway import part
 from utm.airspace.zones import outline_m
 from utm.core import Columns
-from utm.model import Corridor, GeoZone, IntentState, OperationalIntent, Trajectory
+from utm.model import Corridor, GeoZone, IntentState, OperationalIntent
 
 #: How long room is kept for a drone that holds: long enough for its new way to be found and sent.
 HOLD_S = 120.0
+#: A hold is one command, without an upload: news of it reach whoever flies within a tenth of a second
+#: (docs/operations.md), and a drone that begins to brake some seconds later is within its time tolerance.
+HOLD_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +74,7 @@ def closed(situation: Situation, zones: Sequence[GeoZone]) -> Closed:
         if not line.start_s <= now_s < line.end_s or intent.state is IntentState.ACCEPTED:
             continue  # on the ground: it just does not take off
         spans = _inside(situation, zones, intent)
-        held = _held(intent, now_s + REACTION_S)
+        held = _held(intent, now_s + HOLD_AFTER_S)
         stop_s = line.end_s if held is None else float(held.centre_line.t_s[-2])
         met = [(begin, end) for begin, end in spans if begin < stop_s]
         if met or held is None:
@@ -83,21 +86,10 @@ def closed(situation: Situation, zones: Sequence[GeoZone]) -> Closed:
 
 def _held(intent: OperationalIntent, from_s: float) -> Corridor | None:
     """The corridor of a flight that brakes at a moment and waits where it stops; None where it lands by then."""
-    corridor = intent.corridor
-    line = corridor.centre_line
     try:
-        stopping, off_m = braking(line, from_s, intent.plan.aircraft.acceleration_m_s2)
+        return stopped(intent, from_s, HOLD_S)
     except ValueError:
         return None
-    before = line.t_s < from_s - 1e-3
-    times = np.concatenate([line.t_s[before], stopping.t_s, [stopping.end_s + HOLD_S]])
-    places = np.vstack([line.enu_m[before], stopping.enu_m, stopping.enu_m[-1:]])
-    tube = dataclasses.replace(
-        corridor.tube,
-        horizontal_m=max(corridor.tube.horizontal_m, off_m),
-        vertical_m=max(corridor.tube.vertical_m, off_m),
-    )
-    return dataclasses.replace(corridor, centre_line=Trajectory(times, places), tube=tube)
 
 
 def _inside(situation: Situation, zones: Sequence[GeoZone], intent: OperationalIntent) -> list[tuple[float, float]]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from utm.airspace.admission import decide
-from utm.airspace.situation import Overlay, Situation
+from utm.airspace.situation import Overlay, Situation, Standing
 from utm.errors import PlanError
 from utm.model import Decision, FlightPlan, OperationalIntent
 
@@ -90,7 +90,9 @@ def _decided(
     """The outcomes given, and those of the plans in ``order``, each against all before it."""
     found = dict(given)
     for n in order:
-        traffic = Overlay(situation.traffic, with_=_intents(found))
+        fleet = _intents(found)
+        # Whoever was decided before keeps its room: what the fleet displaces is moved, not the fleet
+        traffic = Standing(Overlay(situation.traffic, with_=fleet), [one.id for one in fleet])
         try:
             found[n] = decide(dataclasses.replace(situation, traffic=traffic), plans[n], choose=choose)
         except PlanError as error:

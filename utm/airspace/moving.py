@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from utm.airspace.admission import decide
+from utm.airspace.case import until
 from utm.airspace.granting import granted
-from utm.airspace.holding import waits_in_the_air
+from utm.airspace.holding import stopped, waits_in_the_air
 from utm.airspace.inflight import replan_airborne
 from utm.airspace.limits import Certificate, certificate_of
 from utm.airspace.saying import decision_said
-from utm.airspace.situation import REACTION_S, Overlay, Situation
+from utm.airspace.situation import REACTION_S, Overlay, Situation, Standing
 from utm.airspace.states import ASTRAY, next_version, state_effect
 from utm.core.flown import flown
 from utm.errors import PlanError
 from utm.model import Corridor, IntentState, OperationalIntent
+
+#: How long a flight that has stopped is at rest at least before it does anything else (seconds).
+_REST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,15 +70,57 @@ def renewed(situation: Situation, intent: OperationalIntent, corridor: Corridor)
 def give_way(situation: Situation, intents: Iterable[OperationalIntent]) -> tuple[Move, ...]:
     """Move some intents out of the way of what the situation holds, the more urgent first, then by id.
 
+    They displace nobody in turn. Until its own turn comes each one in the air stands in the way of the others with what
+    it flies as granted, and until it has stopped: that cannot be changed any more.
+
     Args:
         situation: with whatever they give way to, and without themselves.
     """
+    turn = sorted(intents, key=lambda one: (-one.plan.priority, one.id))
     moves: list[Move] = []
-    for intent in sorted(intents, key=lambda one: (-one.plan.priority, one.id)):
-        made = [move.intent for move in moves if move.intent is not None]
-        traffic = Overlay(situation.traffic, with_=made) if made else situation.traffic
-        moves.append(_moved(dataclasses.replace(situation, traffic=traffic), intent))
+    there: list[OperationalIntent] = []
+    for number, intent in enumerate(turn):
+        traffic = Overlay(situation.traffic, with_=there) if there else situation.traffic
+        then = dataclasses.replace(situation, traffic=traffic)
+        bound = [found for later in turn[number + 1 :] if (found := _bound(situation, later)) is not None]
+        held = dataclasses.replace(situation, traffic=Standing(Overlay(traffic, with_=bound)))
+        move = _moved(held, intent)
+        if move.intent is not None and bound:  # a certificate names flights, not what they fly until they stop
+            renumbered = dataclasses.replace(move.intent, version=intent.version)
+            move = dataclasses.replace(move, intent=renewed(then, renumbered, move.intent.corridor))
+        moves.append(move)
+        if move.kind != "withdrawn":
+            there.append(move.intent or intent)
     return tuple(moves)
+
+
+def stays(move: Move) -> bool:
+    """Whether a flight that was to make way is where it was: it can do nothing else any more."""
+    return move.intent is None and move.kind != "withdrawn"
+
+
+def _bound(situation: Situation, intent: OperationalIntent) -> OperationalIntent | None:
+    """A flight in the air that is to make way, with what it flies until it has stopped; None on the ground."""
+    now_s, line = situation.now_s, intent.corridor.centre_line
+    if now_s < line.start_s or intent.state is IntentState.ACCEPTED or intent.state in ASTRAY:
+        return None
+    if _is_landing(situation, intent):
+        return intent
+    from_s = now_s + REACTION_S
+    if waits_in_the_air(intent, situation.skies.city_map):
+        from_s = max(from_s, float(line.t_s[-2]))
+    try:
+        corridor = stopped(intent, from_s, _REST_S)
+    except ValueError:
+        return intent
+    return dataclasses.replace(intent, corridor=until(corridor, corridor.centre_line.end_s))
+
+
+def _is_landing(situation: Situation, intent: OperationalIntent) -> bool:
+    """Whether it is over its pad by the time that it can be told anything else."""
+    line = intent.corridor.centre_line
+    over = (line.at(situation.now_s + REACTION_S)[:2] == line.enu_m[-1, :2]).all()
+    return bool(over) and not waits_in_the_air(intent, situation.skies.city_map)
 
 
 def displaced(situation: Situation, granted: Sequence[OperationalIntent], ids: Collection[str]) -> tuple[Move, ...]:
@@ -131,11 +177,9 @@ def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
 
 
 def _in_the_air(situation: Situation, intent: OperationalIntent) -> Move:
-    line, from_s = intent.corridor.centre_line, situation.now_s + REACTION_S
-    landing = (line.at(from_s)[:2] == line.enu_m[-1, :2]).all()
-    if landing and not waits_in_the_air(intent, situation.skies.city_map):
+    if _is_landing(situation, intent):
         return Move(intent, "kept", "It is landing; there is no time left to change that.")
-    found = replan_airborne(situation, intent, from_s)
+    found = replan_airborne(situation, intent, situation.now_s + REACTION_S)
     if found is None:
         contingent = next_version(intent, IntentState.CONTINGENT)
         return Move(

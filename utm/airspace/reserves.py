@@ -35,7 +35,7 @@ def keeping_off(situation: Situation, traffic: WithWaysOut, decision: Decision, 
     """A decision that keeps off the ways out of others where that costs little.
 
     Args:
-        situation: that the decision was made in; its traffic is ``traffic``.
+        situation: that the decision was made in; its traffic is that of ``traffic``.
     """
     if decision.intent is None:
         return decision
@@ -43,7 +43,7 @@ def keeping_off(situation: Situation, traffic: WithWaysOut, decision: Decision, 
     if not crossed:
         return decision
     reserved = [_as_neighbour(intent, way, number) for number, (intent, way) in enumerate(crossed)]
-    aside = Overlay(traffic, with_=reserved)
+    aside = Overlay(situation.traffic, with_=reserved)
     other = decide(dataclasses.replace(situation, traffic=aside), decision.plan, choose=choose)
     if other.intent is not None and _cost_s(other) - _cost_s(decision) <= MOST_COST_S:
         still = _crossed(traffic, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,6 +13,8 @@ from utm.model import PLAIN, Conditions, Corridor, GeoZone, OperationalIntent
 #: From a decision until a drone in the air does what it says: the event reaches whoever flies it, the new mission is
 #: uploaded and confirmed (docs/px4.md). Until then it flies on as it was granted.
 REACTION_S = 15.0
+#: Higher than the priority of any plan.
+_ABOVE_ALL = 10**9
 
 
 class TrafficView(Protocol):
@@ -78,6 +81,26 @@ class Overlay:
         if added is not None or intent_id in self._hidden:
             return added
         return self._under.get(intent_id)
+
+
+class Standing:
+    """Another view whose intents, or some of them, make way for nobody, whatever their priority."""
+
+    def __init__(self, traffic: TrafficView, ids: Collection[str] | None = None) -> None:
+        self.seq, self.digest = traffic.seq, traffic.digest
+        self._under, self._ids = traffic, ids
+
+    def near(self, corridor: Corridor, *, later_s: float = 0.0) -> tuple[OperationalIntent, ...]:
+        return tuple(self._held(other) for other in self._under.near(corridor, later_s=later_s))
+
+    def get(self, intent_id: str) -> OperationalIntent | None:
+        found = self._under.get(intent_id)
+        return None if found is None else self._held(found)
+
+    def _held(self, intent: OperationalIntent) -> OperationalIntent:
+        if self._ids is not None and intent.id not in self._ids:
+            return intent
+        return dataclasses.replace(intent, plan=dataclasses.replace(intent.plan, priority=_ABOVE_ALL))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
