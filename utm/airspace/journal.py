@@ -121,11 +121,11 @@ class Journal:
             self._looked = next(self._looks)
             # What a group of ours is writing now begins where others' entries end, and they are in the picture
             if self._database.head().digest not in self.picture.ends:
-                with self._turn:
+                with self._moving():
                     self._take_in(self._database.stream(after=self.picture.head.seq))
 
     def _take_in(self, entries: Iterable[Entry]) -> None:
-        """What others wrote, and is durable."""
+        """What others wrote, and is durable. Only while `_moving`."""
         for entry in entries:
             self.picture.apply(Head(entry.seq, entry.digest), effects_of(entry.body))
         self.picture.committed()
@@ -158,7 +158,8 @@ class Journal:
         settled = []
         for question, proposal in asked:
             settled.append(self._one(writing, question, proposal, used))
-            used.update(name for name in question.fresh if not isinstance(settled[-1], Exception))
+            if not isinstance(settled[-1], Exception):
+                used |= settled[-1][1].effects.ids
         return settled
 
     def _one(
@@ -175,7 +176,10 @@ class Journal:
                 return error
         elif proposal.view.seq < now.seq and _touched(proposal.answer, now, self.picture.since(proposal.view.seq)):
             return _Touched("")
-        entry, answer = writing.append(proposal.draft), proposal.answer
+        try:
+            entry, answer = writing.append(proposal.draft), proposal.answer
+        except ValueError as error:  # it cannot be written; nothing of it was, and the others can
+            return error
         self.picture.apply(Head(entry.seq, entry.digest), answer.effects)
         if isinstance(answer.result, UtmError):
             return answer.result
