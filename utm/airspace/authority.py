@@ -418,18 +418,25 @@ class Airspace:
         intent = self._live(intent_id)
         if intent.state not in FLYING:
             raise StateError(f"{intent_id} is {intent.state}, not in flight; activate it first")
-        kept = self._database.positions().get(intent_id)
+        kept = self._database.position(intent_id)
         report = Report(t_s, tuple(enu.tolist()), landed)
         followed = reported(intent, kept, report, t_s if received_s is None else received_s)
         self._database.put_positions({intent_id: followed.document})
-        self._conform(intent, followed, t_s)
+        # By the judge's clock: what others are told to do must not hang on the clock of a drone that went astray
+        self._conform(intent, followed, t_s if received_s is None else received_s)
         return followed.judged
 
     def _conform(self, intent: OperationalIntent, followed: Followed, now_s: float) -> None:
         """Bring the intent's state to what its reports have shown."""
         state = followed.conformity.state
-        if state is not intent.state and intent.state is not IntentState.CONTINGENT:
+        if state is intent.state or intent.state is IntentState.CONTINGENT:
+            return
+        try:
             self._to(intent.id, state, now_s)
+        except StateError:
+            if self._live(intent.id).state is intent.state:
+                raise
+            # Somebody else moved or ended it meanwhile; the next report is judged against that
 
     def upkeep(self, now_s: float | None = None) -> Upkeep:
         """What the clock asks for: silent drones lose their state, no-shows end, overruns are held on.

@@ -174,6 +174,13 @@ class Database:
             rows = connection.execute(sql.select(tables.positions.c.intent_id, tables.positions.c.document)).all()
         return {intent_id: json.loads(text) for intent_id, text in rows}
 
+    def position(self, intent_id: str) -> Document | None:
+        """The last report of one drone; None where there is none."""
+        query = sql.select(tables.positions.c.document).where(tables.positions.c.intent_id == intent_id)
+        with self._dialect.snapshot() as connection:
+            text = connection.execute(query).scalar()
+        return None if text is None else json.loads(text)
+
     def put_positions(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep the last report of drones; the log does not hold them."""
         # In one order everywhere, or two that write the same drones would wait for each other
