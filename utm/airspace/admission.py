@@ -57,7 +57,7 @@ def decide(situation: Situation, plan: FlightPlan, *, choose: Choice = "any", ag
     if not again:
         _check_time(situation, "earliest_departure", plan.earliest_departure_s + _PAST_S, _PAST_S)
         _check_ahead(situation, plan)
-    _check_authorisations(situation, plan)
+        _check_authorisations(situation, plan)
     # A wish that begins in the past but is open into the future begins now: at the next full second, so that an
     # alternative, which is published to the millisecond, is the very time that was decided on.
     plan_from = max(plan.earliest_departure_s, min(math.ceil(situation.now_s), plan.latest_departure_s))
