@@ -13,7 +13,7 @@ from tests.ops.city import office
 from tests.ops.conftest import ON_BOTH
 from tests.ops.fakes import FakeVehicle
 from utm.airspace import Airspace
-from utm.airspace.situation import REACTION_S
+from utm.airspace.emergency import HOLD_AFTER_S
 from utm.errors import StateError
 from utm.model import Actor, IntentState, Role
 from utm.ops.authority import Authority
@@ -81,7 +81,7 @@ async def test_a_volume_that_another_process_closes_stops_a_drone(airspace, town
     assert airspace.intent("one").version >= 3  # granted, activated, stopped
     [sentence] = [one for one in said if "another corridor" in one]
     assert sentence.startswith("was given another corridor in flight; 119 closed fire: it is to hold before that")
-    brake_s = THEN_S + REACTION_S
+    brake_s = THEN_S + HOLD_AFTER_S
     assert brake_s <= drone.times["hold"][0] <= brake_s + 3 * STEP_S
     given = airspace.intent("one").corridor.centre_line
     assert given.end_s < line.end_s
