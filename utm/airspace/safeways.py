@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utm.airspace.case import Case, Option, since, until
+from utm.airspace.drafts import blocks, merged, off, pace, stretches
 from utm.airspace.places import Place, Refusal, check_zone, column_top
 from utm.airspace.routing import Route
 from utm.airspace.space import Sky
 from utm.airspace.ways import ways_through
 from utm.airspace.zones import in_the_way
 from utm.core import (
-    FlightSpace,
     SafeIntervalPlanner,
     corner_triangles,
     corners_only,
@@ -43,7 +43,7 @@ from utm.model import Corridor, OperationalIntent, Trajectory
 _BLOCK = 4
 #: How far beyond the asked way another is looked for (metres), and by how much longer than that it may take (seconds).
 _ASIDE_M = 256.0
-_LONGER_S = 25.0
+_LONGER_S = 20.0
 #: What departs late by another way must arrive sooner than what was found otherwise by more than the rounding of
 #: departures to whole seconds.
 _GAIN_S = 2.0
@@ -54,7 +54,7 @@ _SLICE_S = 20.0
 #: Bounds, all of them counts, so that a decision can be replayed: neighbours kept off in the search (the exact test
 #: looks at everybody), slices of departures, and ways that are timed and tested while one is made shorter.
 _MOST_NEIGHBOURS = 128
-_MOST_SEARCHES = 30
+_MOST_SEARCHES = 16
 _MOST_TRIALS = 8
 #: What neighbours are kept off by beyond the exact test, in turn: seconds. A stop or a slow turn comes to so much. The
 #: second is tried where the first arrives by more than this later than its draft says.
@@ -64,6 +64,7 @@ _AS_DRAFTED_S = 5.0
 _THINNED = 0.75
 #: A place that is closed at times is one that somebody rests on, who keeps others off by so little (metres).
 _SPOT_M = 1e-3
+#: Seconds by which the latest departure is open; numbers from here on are of such spots.
 _HAIR_S = 1e-3
 _NUMBER_OF_SPOTS = 1 << 20
 
@@ -110,21 +111,22 @@ class _Search:
         self.sky = case.skies.sky(case.places, self.zones)
         self._objects = case.skies.sky(case.places).space
         self.space = self.sky.space
-        self.blocks = _blocks(self.space, asked.route.points_m)
+        self.blocks = blocks(self.space, asked.route.points_m, _BLOCK, _ASIDE_M)
         self.ends = [self._end(place) for place in (case.places[0], case.places[-1])]
         self._check_zones()
         self.others = self._others()
         self._columns = self._columns_at(asked.departure_s)
-        self._shut = [_merged(self._closed(column)) for column in self._columns]
+        self._shut = [merged(self._closed(column)) for column in self._columns]
         self._kept: float | None = None
 
     @cached_property
     def planner(self) -> SafeIntervalPlanner:
+        """Made only where some slice is open: reservations take most of the time of a short search."""
         aircraft = self.plan.aircraft
         made = SafeIntervalPlanner(
             self.blocks.blocked,
             self.blocks.cell_m,
-            cruise_m_s=_pace(self.asked, aircraft),
+            cruise_m_s=pace(self.asked, aircraft),
             climb_m_s=aircraft.climb_m_s,
             descent_m_s=aircraft.descent_m_s,
             hover=False,
@@ -205,6 +207,7 @@ class _Search:
                     yield max(begin - tolerance, -last), min(end + tolerance, 2 * last)
 
     def best(self) -> Option | None:
+        """What departs as asked, or, slice by slice, what arrives before all that was found so far."""
         begin, latest = self.asked.departure_s, self.plan.latest_departure_s
         on_time = self._first(begin, begin, math.inf)
         best, arrival_s, searches = on_time, self._sooner_s, 0
@@ -257,8 +260,8 @@ class _Search:
                 self.planner.release(number)
             across, up = self.case.apart(self.asked, other)
             tolerance = self.case.tolerance(self.asked, other) + allowance_s
-            off = _THINNED * self.blocks.cell_m
-            self.planner.reserve(number, other.corridor.occupied, across + off, up, tolerance)
+            moved = _THINNED * self.blocks.cell_m
+            self.planner.reserve(number, other.corridor.occupied, across + moved, up, tolerance)
         self._kept = allowance_s
 
     def _draft(self, begin_s: float, end_s: float, arrival_s: float) -> tuple[NDArray[np.float64], float] | None:
@@ -283,12 +286,12 @@ class _Search:
         def thin(stretch: NDArray[np.float64]) -> list[NDArray[np.float64]]:
             if len(stretch) == 2:
                 return [stretch[0], stretch[1]]
-            off, worst = _off(stretch)
-            if off <= reach and self._clear(stretch[:1], stretch[-1:])[0]:
+            away, worst = off(stretch)
+            if away <= reach and self._clear(stretch[:1], stretch[-1:])[0]:
                 return [stretch[0], stretch[-1]]
             return thin(stretch[: worst + 1])[:-1] + thin(stretch[worst:])
 
-        for stretch in _stretches(points):
+        for stretch in stretches(points):
             way += thin(stretch)
         return way
 
@@ -313,11 +316,11 @@ class _Search:
                 if flight is not None and flight.line.end_s <= best.line.end_s:
                     best = flight
                     return ends
-            worst = _off(np.array(stretch))[1]
+            worst = off(np.array(stretch))[1]
             left = shorten(before, stretch[: worst + 1], stretch[worst + 1 :] + after)
             return left[:-1] + shorten(before + left[:-1], stretch[worst:], after)
 
-        parts = [list(stretch) for stretch in _stretches(np.array(way))]
+        parts = [list(stretch) for stretch in stretches(np.array(way))]
         for n, part in enumerate(parts):
             parts[n] = shorten(list(itertools.chain(*parts[:n])), part, list(itertools.chain(*parts[n + 1 :])))
         return list(itertools.chain(*parts)), best
@@ -370,65 +373,3 @@ class _Search:
 
     def _clear(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.bool_]:
         return segments_clear(self.space.blocked, self.space.to_grid(starts), self.space.to_grid(ends))
-
-
-def _blocks(space: FlightSpace, points_m: NDArray[np.float64]) -> FlightSpace:
-    """The space around a way in blocks of voxels, each free where all its voxels are."""
-    low, high = (np.floor(space.to_grid(ends)) for ends in (points_m.min(axis=0), points_m.max(axis=0)))
-    aside = math.ceil(_ASIDE_M / space.cell_m)
-    shape = np.array(space.blocked.shape)
-    first = np.array([*np.clip(low[:2] - aside, 0, shape[:2] - 1), 0]).astype(int)
-    last = np.array([*np.clip(high[:2] + aside + 1, 1, shape[:2]), shape[2]]).astype(int)
-    cut = space.blocked[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
-    more = [(0, -n % _BLOCK) for n in cut.shape]
-    if any(after for _, after in more):
-        cut = np.pad(cut, more, constant_values=True)
-    nx, ny, nz = (n // _BLOCK for n in cut.shape)
-    blocked = cut.reshape(nx, _BLOCK, ny, _BLOCK, nz, _BLOCK).any(axis=(1, 3, 5))
-    return FlightSpace(space.to_enu(first), _BLOCK * space.cell_m, blocked)
-
-
-def _pace(asked: Option, aircraft) -> float:  # type: ignore[no-untyped-def]
-    """Metres a second over the ground between the columns, steps and their stops apart, as the asked way has it."""
-    legs = np.diff(asked.route.points_m, axis=0)[1:-1]
-    across, rise = np.hypot(legs[:, 0], legs[:, 1]), legs[:, 2]
-    ends = asked.route.points_m[[0, 1, -2, -1]]
-    line = asked.line
-    at_top = [int(np.flatnonzero((line.enu_m == end).all(axis=1))[n]) for end, n in ((ends[1], 0), (ends[2], -1))]
-    took = float(line.t_s[at_top[1]] - line.t_s[at_top[0]]) - STOP_S
-    steps = across == 0.0
-    took -= float(np.where(rise > 0, rise / aircraft.climb_m_s, -rise / aircraft.descent_m_s)[steps].sum())
-    took -= STOP_S * np.count_nonzero(steps)
-    if took <= 0.0:
-        return aircraft.cruise_m_s
-    return min(max(float(across.sum()) / took, aircraft.cruise_m_s / 2), aircraft.cruise_m_s)
-
-
-def _stretches(points: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Level stretches of a way, one after the other; each begins over or under the end of the one before."""
-    cuts = [0, *(np.flatnonzero(np.diff(points[:, 2]) != 0.0) + 1), len(points)]
-    for begin, end in itertools.pairwise(cuts):
-        part = points[begin:end]
-        yield part if len(part) > 1 else np.vstack([part, part])
-
-
-def _off(stretch: NDArray[np.float64]) -> tuple[float, int]:
-    """How far the points between the ends are off the straight line at most (metres), and which of them is."""
-    way = (stretch[-1] - stretch[0])[:2]
-    inner = stretch[1:-1, :2] - stretch[0, :2]
-    square = float(way @ way)
-    share = np.clip(inner @ way / square, 0.0, 1.0) if square > 0.0 else np.zeros(len(inner))
-    off = np.hypot(*(inner - share[:, None] * way).T)
-    worst = int(off.argmax())
-    return float(off[worst]), worst + 1
-
-
-def _merged(spans: Iterable[tuple[float, float]]) -> NDArray[np.float64]:
-    """(k, 2) the same times as spans that are apart."""
-    merged: list[list[float]] = []
-    for begin, end in sorted(spans):
-        if merged and begin <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([begin, end])
-    return np.array(merged).reshape(-1, 2)
