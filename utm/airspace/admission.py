@@ -87,10 +87,10 @@ def _check_time(situation: Situation, name: str, until_s: float, grace_s: float 
 
 
 def _check_ahead(situation: Situation, plan: FlightPlan) -> None:
-    ahead_s = plan.latest_departure_s - situation.now_s
+    ahead_s = plan.latest_departure_s + plan.aircraft.endurance_s - situation.now_s
     if ahead_s > MOST_AHEAD_S:
         raise PlanError(
-            f"departure lies {ahead_s / 86400:.0f} days ahead; 30 are the most",
+            f"a flight then may last until {ahead_s / 86400:.1f} days from now; 30 are the most",
             field="latest_departure",
             mend="File it nearer to its day, or now with --depart.",
         )

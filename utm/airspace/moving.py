@@ -21,6 +21,7 @@ from utm.airspace.limits import Certificate, certificate_of
 from utm.airspace.saying import decision_said
 from utm.airspace.situation import REACTION_S, Overlay, Situation, Standing
 from utm.airspace.states import ASTRAY, next_version, state_effect
+from utm.airspace.waysout import ways_out
 from utm.core.flown import flown
 from utm.errors import PlanError
 from utm.model import Corridor, IntentState, OperationalIntent
@@ -171,7 +172,8 @@ def _on_the_ground(situation: Situation, intent: OperationalIntent) -> Move:
             state=state_effect(withdrawn),
             alternative=said.get("alternative"),
         )
-    changed = next_version(dataclasses.replace(decision.intent, version=intent.version), intent.state)
+    granted_anew = dataclasses.replace(decision.intent, version=intent.version)
+    changed = next_version(granted_anew, intent.state, ways_out=ways_out(situation, granted_anew).ways)
     what = decision.change.sentence if decision.change else "Flies another way at the same time."
     return Move(intent, "replanned", what, intent=changed)
 
