@@ -29,7 +29,7 @@ from utm.airspace.world import World
 from utm.airspace.zones import check_zone
 from utm.core import Report
 from utm.errors import InputError, PlanError, StateError, ZoneError
-from utm.model import Actor, Decision, FlightPlan, GeoZone, IntentState, OperationalIntent, Role, Trajectory, WayOut
+from utm.model import Actor, Decision, FlightPlan, IntentState, OperationalIntent, Role, Trajectory, WayOut
 
 T = TypeVar("T")
 
@@ -71,11 +71,9 @@ def plan_from(document: Mapping[str, Any], times_s: list[float]) -> FlightPlan:
     return dataclasses.replace(plan, earliest_departure_s=times_s[0], latest_departure_s=times_s[1])
 
 
-def answer_plan(
-    world: World, request: Mapping[str, Any], now_s: float, view: View, plan: FlightPlan | None = None
-) -> Answer:
+def answer_plan(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
     """Grant or refuse; whoever of lower priority stands in the way gives way."""
-    plan = plan or plan_from(request["plan"], request["times_s"])
+    plan = plan_from(request["plan"], request["times_s"])
     _check_filed(actor_from(request["actor"]), plan, view)
     choose = request["choose"]
 
@@ -229,12 +227,10 @@ def _taking(situation: Situation, view: View, intent: OperationalIntent, way: Wa
 # --- zones and conditions ------------------------------------------------------------------------------------
 
 
-def answer_zones(
-    world: World, request: Mapping[str, Any], now_s: float, view: View, zones: tuple[GeoZone, ...] | None = None
-) -> Answer:
+def answer_zones(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
     """Enter zones, replacing those of the same id, and judge the intents that they touch again."""
     _check_city(actor_from(request["actor"]), "entering a zone")
-    zones = parse_zones({"type": "FeatureCollection", "features": request["zones"]}) if zones is None else zones
+    zones = parse_zones({"type": "FeatureCollection", "features": request["zones"]})
     for zone in zones:
         check_zone(zone)
     if twice := [zone.id for index, zone in enumerate(zones) if zone.id in {one.id for one in zones[:index]}]:
@@ -417,27 +413,24 @@ _KINDS = {
 }
 
 
-def question(
-    world: World, kind: str, subject: str, request: Mapping[str, Any], now_s: float, parsed: Any = None
-) -> Question:
-    """A request as a question of the journal.
+def question(world: World, kind: str, subject: str, request: Mapping[str, Any], now_s: float) -> Question:
+    """A request as a question of the journal. It is read from the request, so that nothing counts that is not written.
 
     Args:
         kind: as it stands in the log.
-        parsed: the object that the request was written from, where it is at hand; read from the request otherwise.
 
     Raises:
         InputError: an unknown kind.
     """
     if kind not in _KINDS:
         raise InputError("is no kind of request", field="kind", value=kind, mend=f"Known: {', '.join(_KINDS)}.")
-    how, more = _KINDS[kind], () if parsed is None else (parsed,)
+    how = _KINDS[kind]
     return Question(
         kind,
         subject,
         lambda: request,
         now_s,
-        lambda view: how.answer(world, request, now_s, view, *more),
+        lambda view: how.answer(world, request, now_s, view),
         how.at_once,
         how.fresh(request),
     )

@@ -214,10 +214,9 @@ class Airspace:
         request: Mapping[str, Any],
         *,
         at_s: float | None = None,
-        parsed: Any = None,
     ) -> Answer:
         now_s = self.clock() if at_s is None else at_s
-        return self._answered(answers.question(self._world, kind, subject, request, now_s, parsed))
+        return self._answered(answers.question(self._world, kind, subject, request, now_s))
 
     def _answered(self, question: Question) -> Answer:
         self._asked.receipt, answer = self._journal.ask(question)
@@ -253,7 +252,7 @@ class Airspace:
         if self._database.entry_of(plan.id) is not None:
             raise StateError(f"{plan.id} was granted already; file under another id (and cancel the old one)")
         request = answers.plan_request(plan, choose, actor or Actor(plan.operator, Role.OPERATOR))
-        decision = self._ask("plan", plan.id, request, parsed=plan).result
+        decision = self._ask("plan", plan.id, request).result
         return dataclasses.replace(decision, receipt=self.receipt)
 
     def check(self, plan: FlightPlan, line: Trajectory, *, actor: Actor | None = None) -> Decision:
@@ -506,7 +505,7 @@ class Airspace:
             ZoneError: a zone that makes no sense; none is entered.
         """
         request = {"zones": [zone_feature(zone) for zone in zones], "actor": answers.actor_document(actor)}
-        return self._ask("zones", zones[0].id, request, parsed=tuple(zones)).result
+        return self._ask("zones", zones[0].id, request).result
 
     def remove_zone(self, zone_id: str, *, actor: Actor = CITY) -> None:
         """Take a zone out. Raises StateError when there is none of this id."""

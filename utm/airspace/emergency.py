@@ -22,7 +22,7 @@ from utm.airspace.rejudging import touched
 from utm.airspace.situation import Situation
 from utm.airspace.underway import part
 from utm.airspace.zones import outline_m
-from utm.core import Columns
+from utm.core import Columns, apart, in_conflict
 from utm.model import Corridor, GeoZone, IntentState, OperationalIntent
 
 #: How long room is kept for a drone that holds: long enough for its new way to be found and sent.
@@ -37,7 +37,8 @@ class Closed:
     """What closing a volume does at once."""
 
     touched: tuple[OperationalIntent, ...]
-    """Every live flight that the volume stands in the way of, as it was: all of them need a new way."""
+    """Every live flight that the volume stands in the way of, or a drone that holds before it, as it was: all of them
+    need a new way."""
     holds: tuple[OperationalIntent, ...]
     """Those that stop before the volume, with the corridor that they hold in."""
     leaving_s: dict[str, float]
@@ -81,7 +82,21 @@ def closed(situation: Situation, zones: Sequence[GeoZone]) -> Closed:
             leaving[intent.id] = max((end for _, end in met), default=now_s)
         else:
             holds.append(renewed(after, intent, held))
+    touched_ids = {intent.id for intent in every}
+    met = {
+        other.id: other
+        for hold in holds
+        for other in situation.traffic.near(hold.corridor)
+        if other.id not in touched_ids and _meet(situation, hold.corridor, other.corridor)
+    }
+    every = tuple(sorted([*every, *met.values()], key=lambda intent: intent.id))
     return Closed(every, tuple(holds), leaving, max([now_s, *leaving.values()]))
+
+
+def _meet(situation: Situation, one: Corridor, other: Corridor) -> bool:
+    rules = situation.skies.rules
+    limits = apart(one, other, rules.separation_horizontal_m, rules.separation_vertical_m)
+    return in_conflict(one.occupied, other.occupied, *limits)
 
 
 def _held(intent: OperationalIntent, from_s: float) -> Corridor | None:
