@@ -7,10 +7,13 @@ import itertools
 
 import pytest
 
-from tests.airspace.conftest import T0, plan
+from tests.airspace.conftest import PADS, T0, plan, zone
+from tests.airspace.intents import straight
 from tests.airspace.test_choices import apart
 from tests.airspace.test_making_way import RESCUE, assert_nobody_meets, at
+from utm.airspace import Airspace
 from utm.airspace.admission import decide
+from utm.airspace.emergency import closed
 from utm.airspace.fleet import _decided
 from utm.airspace.moving import give_way
 from utm.airspace.situation import OfIntents, Situation
@@ -106,8 +109,6 @@ def test_two_who_keep_the_clock_do_not_trip_over_each_other(airspace, town, monk
 
 
 def test_a_failure_while_others_news_is_read_is_forgotten(airspace, town, monkeypatch):
-    from utm.airspace import Airspace
-
     with Airspace.open(airspace.path, clock=airspace.clock) as other:
         other.submit(plan(town, "one", ("west", "east")))
         other.submit(plan(town, "two", ("north", "south"), T0 + 3000.0))
@@ -143,3 +144,36 @@ def test_what_can_not_be_written_fails_alone(airspace, town, monkeypatch):
 
     monkeypatch.setattr(journal._commit, "_settle", with_a_bad_one)
     assert airspace.submit(plan(town, "one", ("west", "east"))).approved
+
+
+def test_who_would_meet_a_flight_that_an_emergency_stops_needs_another_way_too(town, skies):
+    flying = decide(sees(skies, T0 - 600.0), plan(town, "one", ("west", "east"))).intent
+    flying = dataclasses.replace(flying, state=IntentState.ACTIVATED)
+    zones, now_s = (zone(town, "fire", PADS["east"], 60.0),), T0 + 60.0
+    (hold,) = closed(sees(skies, now_s, flying), zones).holds
+    east, north, up = hold.corridor.centre_line.enu_m[-1]
+    stop_s = float(hold.corridor.centre_line.t_s[-2])
+    crossing = straight("two", (east, north - 300.0, up), (east, north + 300.0, up), stop_s + 20.0)
+    found = closed(sees(skies, now_s, flying, crossing), zones)
+    assert [one.id for one in found.touched] == ["one", "two"]
+    assert [one.id for one in found.holds] == ["one"]
+
+
+def test_what_is_asked_with_more_digits_than_are_written_is_decided_the_same_again(airspace, town):
+    odd = plan(town, "one", ("west", "east"))
+    aircraft = dataclasses.replace(odd.aircraft, name="mine", cruise_m_s=8, mass_kg=2)
+    airspace.submit(dataclasses.replace(odd, aircraft=aircraft))
+    line = airspace.intent("one").corridor.centre_line
+    until_s = line.start_s + 0.000437
+    airspace.add_zones([zone(town, "works", PADS["west"], 60.0, valid_to_s=until_s)])
+    assert [one.difference for one in airspace.replay() if not one.same] == []
+    with Airspace.open(airspace.path) as other:
+        assert other.zones() == airspace.zones()
+
+
+def test_a_trajectory_of_a_plan_in_whole_numbers_is_checked_the_same_again(airspace, town):
+    asked = plan(town, "one", ("west", "east"))
+    asked = dataclasses.replace(asked, aircraft=dataclasses.replace(asked.aircraft, name="mine", mass_kg=2))
+    line = decide(sees(Skies(town, airspace.rules), T0 - 600.0), asked).intent.corridor.centre_line
+    assert airspace.check(asked, line).approved
+    assert [one.difference for one in airspace.replay() if not one.same] == []

@@ -7,6 +7,7 @@ is how a log is replayed.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,7 +30,19 @@ from utm.airspace.world import World
 from utm.airspace.zones import check_zone
 from utm.core import Report
 from utm.errors import InputError, PlanError, StateError, ZoneError
-from utm.model import Actor, Decision, FlightPlan, IntentState, OperationalIntent, Role, Trajectory, WayOut
+from utm.model import (
+    AIRCRAFT_CLASSES,
+    Actor,
+    Aircraft,
+    Decision,
+    FlightPlan,
+    IntentState,
+    OperationalIntent,
+    Role,
+    Trajectory,
+    WayOut,
+    Waypoint,
+)
 
 T = TypeVar("T")
 
@@ -71,6 +84,31 @@ def plan_from(document: Mapping[str, Any], times_s: list[float]) -> FlightPlan:
     return dataclasses.replace(plan, earliest_departure_s=times_s[0], latest_departure_s=times_s[1])
 
 
+@functools.lru_cache(maxsize=1024)
+def _aircraft_as_read(aircraft: Aircraft) -> Aircraft:
+    figures = {
+        one.name: float(getattr(aircraft, one.name)) for one in dataclasses.fields(aircraft) if one.name != "name"
+    }
+    return Aircraft(name=aircraft.name if aircraft.name in AIRCRAFT_CLASSES else "custom", **figures)
+
+
+def _place_as_read(place: Waypoint) -> Waypoint:
+    return Waypoint(float(place.lon_deg), float(place.lat_deg), float(place.height_m), place.datum)
+
+
+def plan_as_read(plan: FlightPlan) -> FlightPlan:
+    """A plan as it is read from the log again, where numbers are floats and an aircraft of no class is ``custom``."""
+    return dataclasses.replace(
+        plan,
+        aircraft=_aircraft_as_read(plan.aircraft),
+        origin=_place_as_read(plan.origin),
+        destination=_place_as_read(plan.destination),
+        waypoints=tuple([_place_as_read(place) for place in plan.waypoints]),
+        earliest_departure_s=float(plan.earliest_departure_s),
+        latest_departure_s=float(plan.latest_departure_s),
+    )
+
+
 def answer_plan(world: World, request: Mapping[str, Any], now_s: float, view: View) -> Answer:
     """Grant or refuse; whoever of lower priority stands in the way gives way."""
     plan = plan_from(request["plan"], request["times_s"])
@@ -98,6 +136,7 @@ def check_request(plan: FlightPlan, line: Trajectory, actor: Actor) -> dict[str,
 
 def check_question(world: World, plan: FlightPlan, line: Trajectory, actor: Actor, now_s: float) -> Question:
     """A trajectory as a question of the journal."""
+    plan = plan_as_read(plan)
     return Question(
         "check",
         plan.id,

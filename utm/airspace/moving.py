@@ -88,7 +88,8 @@ def give_way(situation: Situation, intents: Iterable[OperationalIntent]) -> tupl
         move = _moved(held, intent)
         if move.intent is not None and bound:  # a certificate names flights, not what they fly until they stop
             renumbered = dataclasses.replace(move.intent, version=intent.version)
-            move = dataclasses.replace(move, intent=renewed(then, renumbered, move.intent.corridor))
+            again = renewed(then, renumbered, move.intent.corridor)
+            move = dataclasses.replace(move, intent=dataclasses.replace(again, ways_out=move.intent.ways_out))
         moves.append(move)
         if move.kind != "withdrawn":
             there.append(move.intent or intent)
