@@ -18,7 +18,7 @@ from utm.airspace.fleet import _decided
 from utm.airspace.moving import give_way
 from utm.airspace.situation import OfIntents, Situation
 from utm.airspace.space import Skies
-from utm.errors import StateError
+from utm.errors import InputError, StateError
 from utm.model import IntentState, RuleSet
 
 
@@ -177,3 +177,10 @@ def test_a_trajectory_of_a_plan_in_whole_numbers_is_checked_the_same_again(airsp
     line = decide(sees(Skies(town, airspace.rules), T0 - 600.0), asked).intent.corridor.centre_line
     assert airspace.check(asked, line).approved
     assert [one.difference for one in airspace.replay() if not one.same] == []
+
+
+def test_nothing_is_no_request(airspace):
+    for ask in (airspace.submit_fleet, airspace.add_zones, airspace.close_volume, airspace.make_way):
+        with pytest.raises(InputError, match="were handed in"):
+            ask([])
+    assert list(airspace.events()) == []

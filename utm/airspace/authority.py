@@ -291,6 +291,7 @@ class Airspace:
             PlanError: two plans of one id, or of several operators without an actor.
             StateError: one of these ids was granted before.
         """
+        _check_some(plans, "plans")
         operators = sorted({plan.operator for plan in plans})
         if actor is None and len(operators) != 1:
             raise PlanError("plans of several operators", field="operator", value=operators, mend="Say who asks.")
@@ -504,6 +505,7 @@ class Airspace:
         Raises:
             ZoneError: a zone that makes no sense; none is entered.
         """
+        _check_some(zones, "zones")
         request = {"zones": [zone_feature(zone) for zone in zones], "actor": answers.actor_document(actor)}
         return self._ask("zones", zones[0].id, request).result
 
@@ -519,11 +521,13 @@ class Airspace:
         Raises:
             ZoneError: a zone that makes no sense; none is entered.
         """
+        _check_some(zones, "zones")
         request = {"zones": [zone_feature(zone) for zone in zones], "actor": answers.actor_document(actor)}
         return self._ask("emergency", zones[0].id, request).result
 
     def make_way(self, intent_ids: Sequence[str], *, actor: Actor = CITY) -> tuple[Move, ...]:
         """Give live flights another way around whatever now stands in it; those that have ended are left out."""
+        _check_some(intent_ids, "flights")
         request = {"intents": list(intent_ids), "actor": answers.actor_document(actor)}
         return self._ask("way", intent_ids[0], request).result
 
@@ -636,6 +640,11 @@ class Airspace:
         self._journal.follow()
         with self._journal.picture.view() as view:
             return look(view)
+
+
+def _check_some(given: Sequence[Any], what: str) -> None:
+    if not given:
+        raise InputError(f"no {what} were handed in", mend="Hand in one or more.")
 
 
 def _sqlite(path: Path) -> str:

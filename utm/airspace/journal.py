@@ -40,10 +40,6 @@ class Answer:
     said: Mapping[str, Any]
     """JSON, for the log."""
     effects: Effects = NOTHING
-    relies_on: frozenset[str] = frozenset()
-    """Intents whose change by others makes the answer void, besides those that it changes itself."""
-    yields: frozenset[str] = frozenset()
-    """Intents that it may come too near to: those that give way, or that are exempt by the standard."""
     result: Any = None
     """For the caller, never for the log."""
     request: Mapping[str, Any] | None = None
@@ -208,7 +204,7 @@ def error_said(error: UtmError) -> dict[str, str]:
 def _touched(answer: Answer, now: View, since: Sequence[Effects]) -> bool:
     """Whether what others changed makes an answer void."""
     effects = answer.effects
-    mine = effects.ids | answer.relies_on
+    mine = effects.ids
     for other in since:
         if mine & other.ids:
             return True
@@ -219,8 +215,7 @@ def _touched(answer: Answer, now: View, since: Sequence[Effects]) -> bool:
     if not (effects.intents and any(other.intents for other in since)):
         return False
     # Intents that it changes itself are no neighbours: their old room is given back, their new one is in `effects`.
-    allowed = effects.ids | answer.yields
-    return any(other.id not in allowed for intent in effects.intents for other in now.conflicts(intent.corridor))
+    return any(other.id not in mine for intent in effects.intents for other in now.conflicts(intent.corridor))
 
 
 def body_of(question: Question, answer: Answer, judged: Head) -> dict[str, Any]:
