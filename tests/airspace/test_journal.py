@@ -127,7 +127,8 @@ def test_what_is_stale_again_and_again_is_worked_out_where_nothing_can_change(op
     def always_touched() -> None:
         number = next(tries)
         if number < 3:  # at the fourth the log is ours
-            theirs.ask(asking(flight(f"more-{number}", 300)))
+            wind = Answer({}, Effects(conditions={"wind": None, "layers": []}))
+            theirs.ask(dataclasses.replace(asking(flight(f"wind-{number}", 0)), answer=lambda _view: wind, fresh=()))
 
     assert asked(ours, asking(flight("late", 300), always_touched)) == "granted"
     assert next(tries) == 4

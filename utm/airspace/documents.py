@@ -216,7 +216,8 @@ class FlightPlanDocument(_Document):
     earliest_departure: Moment = Field(description="the wish")
     latest_departure: Moment | None = Field(None, description="30 minutes after the earliest when left out")
     priority: Annotated[
-        int, Field(ge=0, le=100, description="above 0 for rescue services and the city: flights of a lower one make way")
+        int,
+        Field(ge=0, le=100, description="above 0 for rescue services and the city: flights of a lower one make way"),
     ] = 0
     authorisations: tuple[str, ...] = Field((), description="ids of geo-zones that this flight may enter")
     objective: Literal["length", "time", "energy"] = Field("length", description="what the way is to make least")
