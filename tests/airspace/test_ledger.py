@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utm.airspace.ledger import GENESIS, Draft, Entry, Fault, Head, SigningKey, canonical, faults, seal, verify
+from utm.airspace.ledger import GENESIS, Draft, Entry, Fault, Head, SigningKey, canonical, faults, parsed, seal, verify
 from utm.errors import StoreError
 
 KEY = SigningKey.generate()
@@ -54,6 +54,7 @@ values = st.recursive(
 def test_canonical_text_reads_back_the_same_and_is_the_only_one(value):
     text = canonical(value)
     read = json.loads(text)
+    assert repr(parsed(text.decode("ascii"))) == repr(read)  # to the bit
     assert read == value
     assert canonical(read) == text
     assert text.isascii()

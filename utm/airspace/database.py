@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from utm.airspace import tables
 from utm.airspace.dialects import open_dialect
-from utm.airspace.ledger import GENESIS, Draft, Entry, Head, SigningKey, canonical, seal
+from utm.airspace.ledger import GENESIS, Draft, Entry, Head, SigningKey, canonical, parsed, seal
 from utm.errors import StoreError
 
 Document = dict[str, Any]
@@ -380,7 +380,7 @@ def _documents(connection: Connection, holding: sql.Select, rows: Iterable[Any])
         return found
     query = sql.select(tables.log.c.seq, tables.log.c.body).where(tables.log.c.seq.in_(holding))
     for seq, body in connection.execute(query.execution_options(yield_per=_PAGE)):
-        for document in json.loads(body)["intents"]:
+        for document in parsed(body)["intents"]:
             row = wanted.get(document["id"])
             if row is not None and row.entry == seq:
                 found[row.id] = document | {"state": row.state, "version": row.version, "ovn": row.ovn}

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pydantic_core
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -82,7 +83,7 @@ class Entry:
         """The body, read from its text once; not to be changed. Raises StoreError where the text is damaged."""
         if self._read is None:
             try:
-                read = json.loads(self.text)
+                read = parsed(self.text)
             except (TypeError, ValueError, RecursionError) as error:
                 raise StoreError(
                     f"entry {self.seq} of the log cannot be read: {error}; run: utm audit verify"
@@ -121,6 +122,14 @@ def canonical(value: Any) -> bytes:
         raise ValueError(f"this is not JSON: {error}") from error
     except RecursionError as error:
         raise ValueError("this is nested too deeply for JSON") from error
+
+
+def parsed(text: str) -> Any:
+    """What a text of :func:`canonical` says. Raises TypeError, ValueError or RecursionError where it is no JSON."""
+    try:
+        return pydantic_core.from_json(text)  # a third of the time of Python's own, which whoever follows a log spends
+    except ValueError:
+        return json.loads(text)  # reads half a surrogate pair, too, and says better what is wrong
 
 
 #: Made once: written out where it is used, it is made anew for each number of a body, half of this walk's time.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import dataclasses
+import gc
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -191,6 +192,19 @@ class View:
         return tuple(sorted(found, key=lambda intent: intent.id))
 
 
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """While nothing but what stays is made: looking through all of it for garbage, again and again, would take as long
+    as making it."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class Picture:
     """Follows the log of one airspace.
 
@@ -217,8 +231,9 @@ class Picture:
         self._zones = _Timeline(self.head.seq, parse_zones(features) if loaded.zones else ())
         self._conditions = _Timeline(self.head.seq, loaded.conditions)
         self._map = _Timeline(self.head.seq, loaded.map_version)
-        for document, *_ in loaded.intents:
-            self._enter(self.head.seq, intent_from(document))
+        with _no_collecting():
+            for document, *_ in loaded.intents:
+                self._enter(self.head.seq, intent_from(document))
 
     # --- looking -------------------------------------------------------------------------------------------
 
