@@ -49,14 +49,26 @@ def test_the_flight_is_named_once():
 
 
 def test_a_flight_not_yet_seen_shows_nothing_rather_than_none(capsys):
-    fields = ("id", "operator", "state", "seen", "lon", "lat", "amsl_m", "cross_track_m", "height_error_m", "inside")
-    seen = ("b", "o", "Nonconforming", "2026-11-22T15:21:22.696Z", 136.3, 36.3, 80.0, 26.5, -0.25, False)
-    rows = [dict.fromkeys(fields) | {"id": "a"}, dict(zip(fields, seen, strict=True))]
+    seen = {
+        "id": "b",
+        "operator": "o",
+        "state": "Nonconforming",
+        "seen": "2026-11-22T15:21:22.696Z",
+        "lon": 136.3,
+        "lat": 36.3,
+        "amsl_m": 80.0,
+        "cross_track_m": 26.5,
+        "height_error_m": -0.25,
+        "inside": False,
+        "advice": "c: predicted in 12 s, 8 m apart; b and c: b: climb 10",
+    }
+    rows = [dict.fromkeys(seen) | {"id": "a"}, seen]
     output.console().print(_sightings_table(rows))
     out = capsys.readouterr().out
     assert "None" not in out
     assert "15:21:22Z" in out
     assert "OUTSIDE" in out
+    assert "climb 10" in " ".join(out.split())
 
 
 def test_a_plan_filed_under_another_id(utm, airspace, tmp_path):  # noqa: F811
